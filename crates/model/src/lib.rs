@@ -1,0 +1,36 @@
+//! The words and rules of tokend: ids, connectors, connections, credentials, refresh timing and the ports
+//! that the outer crates fill. No I/O, no clock: time is an argument.
+
+#![warn(missing_docs)]
+
+mod authorization;
+mod connection;
+mod connector;
+mod credential;
+mod id;
+mod integration_type;
+pub mod ports;
+mod refresh_policy;
+mod secret;
+mod token_answer;
+
+pub use authorization::{Authorization, AuthorizationState, Completion, PendingCode, TicketUse};
+pub use connection::{
+    Account, Connection, ConnectionFilter, ConnectionStatus, ConnectionUse, Owner, RefreshHealth,
+};
+pub use connector::{Connector, ConnectorChange, ConnectorKind};
+pub use credential::{Credential, Expiry, Generation};
+pub use id::{
+    AppUserId, AuthorizationId, ConnectionId, ConnectorId, IntegrationTypeName, InvalidId, Label,
+    WorkspaceName,
+};
+pub use integration_type::{
+    Capabilities, ConnectionConfig, ConnectionConfigField, IntegrationType,
+    InvalidConnectionConfig, ScopeSets,
+};
+pub use refresh_policy::{Freshness, RefreshPolicy};
+pub use secret::Secret;
+pub use token_answer::{TokenAnswer, TokenFailure, TokenFailureKind};
+
+/// Points in time are UTC throughout.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
