@@ -73,8 +73,8 @@ pub struct TicketUse {
 pub struct PendingCode {
     /// The authorization code, sealed before it is stored.
     pub code: Secret,
-    /// SHA-256 of the completion token handed to the app; absent where the starter holds one already.
-    pub completion_hash: Option<Vec<u8>>,
+    /// SHA-256 of the completion token to hand to the app, unless the starter holds one already.
+    pub completion_hash: Vec<u8>,
 }
 
 /// What redeeming the code needs; handed out once.

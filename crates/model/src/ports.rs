@@ -184,6 +184,14 @@ pub trait Connections: Send + Sync {
         reason: &str,
     ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
 
+    /// Notes whose account a connection is, once the provider told.
+    async fn set_account(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        account: &Account,
+    ) -> Result<(), StorageError>;
+
     /// Adds gathered uses to the counts, in one batch. Never touches the rows that refreshing writes.
     async fn record_uses(&self, uses: &[ConnectionUse]) -> Result<(), StorageError>;
 
@@ -292,13 +300,14 @@ pub trait Authorizations: Send + Sync {
     /// Finds the attempt by the `state` that came back and uses the state up, atomically.
     async fn take_state(&self, state_hash: &[u8]) -> Result<Option<ReturnedState>, StorageError>;
 
-    /// Keeps the code for the starter to complete; `false` if the attempt was not awaiting consent.
+    /// Keeps the code for the starter to complete; `None` if the attempt was not awaiting consent. Answers whether
+    /// the starter holds a completion token since the start: then that one counts, and `pending`'s is not stored.
     async fn store_code(
         &self,
         workspace: &WorkspaceName,
         id: &AuthorizationId,
         pending: &PendingCode,
-    ) -> Result<bool, StorageError>;
+    ) -> Result<Option<bool>, StorageError>;
 
     /// Hands out what redeeming needs, once: the attempt must await completion and the hash must match.
     async fn begin_completion(
@@ -375,6 +384,13 @@ pub trait Catalogue: Send + Sync {
         workspace: &WorkspaceName,
         name: &IntegrationTypeName,
     ) -> Option<Arc<IntegrationType>>;
+
+    /// The known name nearest to one that is not known, to suggest it.
+    fn nearest(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Option<IntegrationTypeName>;
 
     /// All of them by name, unlisted ones included.
     fn list(&self, workspace: &WorkspaceName) -> Vec<Arc<IntegrationType>>;

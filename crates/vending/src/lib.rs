@@ -1,1 +1,123 @@
+//! The use cases of tokend: authorize, vend, refresh, disconnect, and the upkeep of connectors.
+//!
+//! This crate knows the ports of `tokend-model`, not what stands behind them: no SQL, no HTTP, no gRPC.
 
+#![warn(missing_docs)]
+
+mod authorize;
+mod cache;
+mod callback;
+mod complete;
+mod connectors;
+mod disconnect;
+mod error;
+mod one_time;
+mod refresh;
+mod single_flight;
+mod uses;
+mod vend;
+
+use std::{sync::Arc, time::Duration};
+
+use tokend_model::{
+    RefreshPolicy,
+    ports::{
+        AuthorizationServer, Authorizations, Catalogue, Clock, Connections, Connectors,
+        IntegrationOverrides, Refreshes,
+    },
+};
+use tokio_util::task::TaskTracker;
+
+pub use authorize::{OpenedTicket, StartAuthorization, StartedAuthorization};
+pub use callback::{CallbackOutcome, ProviderCallback};
+pub use complete::Starter;
+pub use connectors::{ConnectorDraft, PlannedAction, PlannedChange};
+pub use error::{ConnectLink, Error};
+pub use vend::{ConnectorRef, Target, VendOptions, Vended, Warning};
+
+/// What the use cases work on, filled by the composition root.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is named for its port")]
+pub struct Ports {
+    pub clock: Arc<dyn Clock>,
+    pub catalogue: Arc<dyn Catalogue>,
+    pub authorization_server: Arc<dyn AuthorizationServer>,
+    pub connectors: Arc<dyn Connectors>,
+    pub connections: Arc<dyn Connections>,
+    pub refreshes: Arc<dyn Refreshes>,
+    pub authorizations: Arc<dyn Authorizations>,
+    pub integration_overrides: Arc<dyn IntegrationOverrides>,
+}
+
+/// The figures and names the use cases are run with.
+#[derive(Debug, Clone)]
+pub struct VendingOptions {
+    /// When tokens are renewed and failing providers tried again.
+    pub refresh_policy: RefreshPolicy,
+    /// How long a claim on a refresh token lasts: longer than a token call can take.
+    pub claim_time_to_live: Duration,
+    /// How long a caller waits for another replica's refresh before it is told to come back.
+    pub claim_wait: Duration,
+    /// How long an authorization may take from start to code (600 s unless configured).
+    pub authorization_time_to_live: Duration,
+    /// This process, as claim rows name it.
+    pub holder: String,
+    /// Where browsers reach tokend, without a trailing slash: redirect URIs and tickets are made of it.
+    pub public_url: String,
+    /// Return URLs allowed for every connector; compared as whole URLs.
+    pub return_urls: Vec<String>,
+}
+
+/// The use cases, with what they share: ports, options, the cache and the flights under way. Clones are handles.
+#[derive(Clone)]
+pub struct Vending {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    ports: Ports,
+    options: VendingOptions,
+    cache: cache::Cache,
+    loads: single_flight::SingleFlight<cache::CacheKey, Result<Arc<Vended>, Error>>,
+    refreshes: single_flight::SingleFlight<tokend_model::ConnectionId, Result<Arc<Vended>, Error>>,
+    uses: uses::Uses,
+    tasks: TaskTracker,
+}
+
+impl Vending {
+    /// Puts the use cases together; nothing is read or started yet.
+    pub fn new(ports: Ports, options: VendingOptions) -> Self {
+        let tasks = TaskTracker::new();
+        Self {
+            shared: Arc::new(Shared {
+                ports,
+                options,
+                cache: cache::Cache::default(),
+                loads: single_flight::SingleFlight::new(tasks.clone()),
+                refreshes: single_flight::SingleFlight::new(tasks.clone()),
+                uses: uses::Uses::default(),
+                tasks,
+            }),
+        }
+    }
+
+    /// Waits until every exchange under way has ended and is stored. To be called once, after the listeners closed.
+    pub async fn drain(&self) {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    /// The redirect URI to register at the provider for a connector.
+    pub fn redirect_uri(&self, connector: &tokend_model::Connector) -> String {
+        format!(
+            "{}/oauth/callback/{}",
+            self.shared.options.public_url,
+            connector.callback_context()
+        )
+    }
+
+    /// The catalogue, for those who list it.
+    pub fn catalogue(&self) -> &dyn Catalogue {
+        self.shared.ports.catalogue.as_ref()
+    }
+}

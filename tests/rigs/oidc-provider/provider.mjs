@@ -73,6 +73,7 @@ function configuration({ clientId, clientSecret, redirectUri, clientAuthMethod, 
     }),
     pkce: { required: () => true },
     rotateRefreshToken: true,
+    clockTolerance: 0, // a token is refused from its very expiry on, so that lifetimes of seconds are true
     features: {
       devInteractions: { enabled: false },
       introspection: { enabled: true },

@@ -1,0 +1,115 @@
+//! A token's claims, read strictly: each name once, each value of its type (RFC 7519 section 4).
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
+use tokend_model::Timestamp;
+
+use crate::TokenRejection;
+
+/// Clocks of issuers may differ from ours by this much (FAPI 2.0 Security Profile section 5.3.2.1: tokens up to 10 s
+/// ahead are accepted, those of 60 s and more refused).
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
+
+/// The end of the year 9999, the last second that RFC 3339 can write.
+const LAST_SECOND: f64 = 253_402_300_799.0;
+
+/// The JSON object of a token's claims.
+pub(crate) struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// Reads the object; a name that occurs twice is refused, as others may read the other one.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, TokenRejection> {
+        serde_json::from_slice(json).map_err(|_| TokenRejection::Malformed)
+    }
+
+    /// A required claim that is a text which is not empty.
+    pub(crate) fn text(&self, name: &str) -> Result<&str, TokenRejection> {
+        match self.required(name)? {
+            Value::String(text) if !text.is_empty() => Ok(text),
+            _ => Err(TokenRejection::ClaimMalformed(name.to_owned())),
+        }
+    }
+
+    /// Whether `aud`, a text or a list of texts, names one of these (RFC 7519 section 4.1.3).
+    pub(crate) fn is_for(&self, audiences: &[String]) -> Result<bool, TokenRejection> {
+        let malformed = || TokenRejection::ClaimMalformed("aud".to_owned());
+        let is_ours = |value: &Value| match value {
+            Value::String(text) => Ok(audiences.contains(text)),
+            _ => Err(malformed()),
+        };
+        match self.required("aud")? {
+            Value::Array(values) => values
+                .iter()
+                .try_fold(false, |any, value| Ok(is_ours(value)? || any)),
+            value => is_ours(value),
+        }
+    }
+
+    /// When it expires, if it is good now: `exp` is required, `nbf` and `iat` are checked if they are there.
+    pub(crate) fn expire_time(&self, now: Timestamp) -> Result<Timestamp, TokenRejection> {
+        let expire_time = time("exp", self.required("exp")?)?;
+        if is_expired(expire_time, now) {
+            return Err(TokenRejection::Expired);
+        }
+        for name in ["nbf", "iat"] {
+            if let Some(value) = self.0.get(name)
+                && time(name, value)? > now + CLOCK_TOLERANCE
+            {
+                return Err(TokenRejection::NotYetValid);
+            }
+        }
+        Ok(expire_time)
+    }
+
+    fn required(&self, name: &str) -> Result<&Value, TokenRejection> {
+        self.0
+            .get(name)
+            .ok_or_else(|| TokenRejection::ClaimMissing(name.to_owned()))
+    }
+}
+
+/// Whether a token with this `exp` has run out.
+pub(crate) fn is_expired(expire_time: Timestamp, now: Timestamp) -> bool {
+    now >= expire_time + CLOCK_TOLERANCE
+}
+
+/// A NumericDate: seconds since 1970, possibly with a fraction (RFC 7519 section 2).
+fn time(name: &str, value: &Value) -> Result<Timestamp, TokenRejection> {
+    value
+        .as_f64()
+        .filter(|seconds| (0.0..=LAST_SECOND).contains(seconds))
+        .and_then(|seconds| DateTime::from_timestamp_millis((seconds * 1000.0) as i64))
+        .ok_or_else(|| TokenRejection::ClaimMalformed(name.to_owned()))
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueNames)
+    }
+}
+
+struct UniqueNames;
+
+impl<'de> Visitor<'de> for UniqueNames {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with each name once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Claims, A::Error> {
+        let mut claims = Map::new();
+        while let Some((name, value)) = entries.next_entry::<String, Value>()? {
+            if claims.insert(name, value).is_some() {
+                return Err(A::Error::custom("a name occurs twice"));
+            }
+        }
+        Ok(Claims(claims))
+    }
+}

@@ -1,0 +1,107 @@
+//! Why a call is refused, by meaning. No text of a key or token is ever part of it.
+
+use tokend_model::{InvalidId, WorkspaceName};
+
+use crate::Action;
+
+/// Why a call is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// Nobody knows who is calling.
+    #[error("the caller is not authenticated: {0}")]
+    CallerUnauthenticated(CallerRejection),
+    /// The app user's token is not accepted.
+    #[error("the app user is not authenticated: {0}")]
+    AppUserUnauthenticated(TokenRejection),
+    /// The caller is known, and may not do this here.
+    #[error("{caller} may not {action} in workspace {workspace}")]
+    NotAllowed {
+        /// The caller's name.
+        caller: String,
+        /// What it wanted to do.
+        action: Action,
+        /// Where.
+        workspace: WorkspaceName,
+    },
+}
+
+/// Why a caller's credentials are not accepted.
+///
+/// An unknown, a wrong and an expired key are one and the same, so that guessing teaches nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CallerRejection {
+    /// The call has none.
+    #[error("the call has no authorization metadata")]
+    Missing,
+    /// They are not of the form `Bearer tokend_<key id>_<secret>`.
+    #[error("authorization must be 'Bearer' and an API key")]
+    Malformed,
+    /// They are not, or no longer, good.
+    #[error("the API key is not accepted")]
+    Refused,
+}
+
+/// Why an app user's token is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRejection {
+    /// The call has none.
+    #[error("there is no token")]
+    Missing,
+    /// It is longer than 16 KiB.
+    #[error("the token is too long")]
+    TooLong,
+    /// It is not a JWT in the compact form (RFC 7519), signed by an algorithm known here, with each name once.
+    #[error("the token is not a signed JWT")]
+    Malformed,
+    /// Its `typ` says that it is for something else (RFC 8725 section 3.11).
+    #[error("the token is of another type than JWT or at+jwt")]
+    WrongType,
+    /// It has critical header parameters; none is understood here (RFC 7515 section 4.1.11).
+    #[error("the token has critical header parameters that are not understood")]
+    UnknownCritical,
+    /// No issuer of this name is trusted in the workspace.
+    #[error("the token's issuer is not trusted here")]
+    UnknownIssuer,
+    /// Its algorithm is not among those of its issuer.
+    #[error("the token's algorithm is not allowed for its issuer")]
+    AlgorithmNotAllowed,
+    /// Its issuer has no such key.
+    #[error("the token's key is not among its issuer's keys")]
+    UnknownKey,
+    /// The issuer's keys cannot be fetched; asking again later helps.
+    #[error("the issuer's keys are unavailable")]
+    KeysUnavailable,
+    /// Its signature does not verify.
+    #[error("the token's signature is wrong")]
+    BadSignature,
+    /// It is meant for somebody else.
+    #[error("the token is for another audience")]
+    WrongAudience,
+    /// It ran out.
+    #[error("the token is expired")]
+    Expired,
+    /// Its `nbf` or `iat` is in the future.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// A required claim is absent.
+    #[error("the token has no claim {0}")]
+    ClaimMissing(String),
+    /// A claim is of another type than it must be.
+    #[error("the token's claim {0} is of the wrong type")]
+    ClaimMalformed(String),
+    /// The claim that names the user cannot be a user's id.
+    #[error("{0}")]
+    UserIdInvalid(InvalidId),
+}
+
+impl From<CallerRejection> for AccessError {
+    fn from(rejection: CallerRejection) -> Self {
+        Self::CallerUnauthenticated(rejection)
+    }
+}
+
+impl From<TokenRejection> for AccessError {
+    fn from(rejection: TokenRejection) -> Self {
+        Self::AppUserUnauthenticated(rejection)
+    }
+}

@@ -1,0 +1,240 @@
+//! Fetches an issuer's keys and keeps them: through an outage, and up to date when keys rotate.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use chrono::TimeDelta;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use reqwest::{Client, Url, redirect::Policy};
+use serde::Deserialize;
+use tokend_model::{Timestamp, ports::Clock};
+use tokio::sync::Mutex;
+
+use crate::{TokenRejection, issuer::safe_url, key_set::KeySet};
+
+/// How key sets are fetched and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySetOptions {
+    /// How long one request may take in all.
+    pub timeout: Duration,
+    /// How many bytes an answer may have.
+    pub max_bytes: usize,
+    /// An unknown key makes us fetch again, at most once in this time.
+    pub fetch_floor: Duration,
+    /// Keys older than this are fetched anew in the background, so that withdrawn ones stop working.
+    pub max_age: Duration,
+}
+
+impl Default for KeySetOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            max_bytes: 256 * 1024,
+            fetch_floor: Duration::from_secs(10),
+            max_age: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone)]
+pub(crate) enum KeySetLocation {
+    /// Right there.
+    KeySet(Url),
+    /// At the `jwks_uri` of the issuer's OpenID Connect Discovery document.
+    Discovery { issuer: String, url: Url },
+}
+
+/// Why keys were not fetched, for the log.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error(transparent)]
+    Request(#[from] reqwest::Error),
+    #[error("the answer has status {0}")]
+    Status(u16),
+    #[error("the answer is too long")]
+    TooLong,
+    #[error("the discovery document is not one of this issuer, or names no safe jwks_uri")]
+    Discovery,
+    #[error("the answer has no key that is usable for signatures")]
+    NoKeys,
+}
+
+/// The keys of one issuer.
+pub(crate) struct KeySetSource {
+    location: KeySetLocation,
+    http: Client,
+    clock: Arc<dyn Clock>,
+    options: KeySetOptions,
+    known: ArcSwapOption<Known>,
+    last_fetch: Mutex<Option<Fetch>>,
+}
+
+struct Known {
+    keys: KeySet,
+    fetch_time: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct Fetch {
+    time: Timestamp,
+    succeeded: bool,
+}
+
+/// The HTTP client for key sets: follows no redirect, so that an answer comes from where the operator said.
+pub(crate) fn http_client(options: &KeySetOptions) -> Result<Client, reqwest::Error> {
+    // Fails only where a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .redirect(Policy::none())
+        .timeout(options.timeout)
+        .build()
+}
+
+impl KeySetSource {
+    pub(crate) fn new(
+        location: KeySetLocation,
+        http: Client,
+        clock: Arc<dyn Clock>,
+        options: KeySetOptions,
+    ) -> Self {
+        Self {
+            location,
+            http,
+            clock,
+            options,
+            known: ArcSwapOption::empty(),
+            last_fetch: Mutex::new(None),
+        }
+    }
+
+    /// The keys that may have signed a token with this header; fetches the set if they are not known yet.
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        algorithm: Algorithm,
+        kid: Option<&str>,
+    ) -> Result<Vec<DecodingKey>, TokenRejection> {
+        let keys = self.find_known(algorithm, kid);
+        if !keys.is_empty() {
+            self.refresh_in_background();
+            return Ok(keys);
+        }
+        let succeeded = self.fetch_if_due().await;
+        let keys = self.find_known(algorithm, kid);
+        match (keys.is_empty(), succeeded) {
+            (false, _) => Ok(keys),
+            (true, true) => Err(TokenRejection::UnknownKey),
+            (true, false) => Err(TokenRejection::KeysUnavailable),
+        }
+    }
+
+    fn find_known(&self, algorithm: Algorithm, kid: Option<&str>) -> Vec<DecodingKey> {
+        self.known
+            .load()
+            .as_ref()
+            .map_or_else(Vec::new, |known| known.keys.find(algorithm, kid))
+    }
+
+    fn refresh_in_background(self: &Arc<Self>) {
+        let now = self.clock.now();
+        let is_old = self.known.load().as_ref().is_some_and(|known| {
+            !is_within(known.fetch_time, now, self.options.max_age)
+        });
+        let is_due = || {
+            self.last_fetch
+                .try_lock()
+                .is_ok_and(|last| self.is_due(*last, now))
+        };
+        if is_old && is_due() {
+            let source = Arc::clone(self);
+            tokio::spawn(async move { source.fetch_if_due().await });
+        }
+    }
+
+    /// Whether the last fetch succeeded, after fetching if it is long enough ago. Those who come while a fetch runs
+    /// wait for it instead of starting another.
+    async fn fetch_if_due(&self) -> bool {
+        let mut last_fetch = self.last_fetch.lock().await;
+        let now = self.clock.now();
+        if let Some(last) = *last_fetch
+            && !self.is_due(Some(last), now)
+        {
+            return last.succeeded;
+        }
+        // Noted before, so that a fetch whose waiter went away counts too.
+        *last_fetch = Some(Fetch {
+            time: now,
+            succeeded: false,
+        });
+        let succeeded = match self.fetch().await {
+            Ok(keys) => {
+                self.known.store(Some(Arc::new(Known {
+                    keys,
+                    fetch_time: now,
+                })));
+                true
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, location = ?self.location, "an issuer's keys cannot be fetched");
+                false
+            }
+        };
+        *last_fetch = Some(Fetch {
+            time: now,
+            succeeded,
+        });
+        succeeded
+    }
+
+    fn is_due(&self, last: Option<Fetch>, now: Timestamp) -> bool {
+        last.is_none_or(|last| !is_within(last.time, now, self.options.fetch_floor))
+    }
+
+    async fn fetch(&self) -> Result<KeySet, FetchError> {
+        let url = match &self.location {
+            KeySetLocation::KeySet(url) => url.clone(),
+            KeySetLocation::Discovery { issuer, url } => {
+                let document = self.get(url.clone()).await?;
+                discovered(&document, issuer, url).ok_or(FetchError::Discovery)?
+            }
+        };
+        KeySet::parse(&self.get(url).await?).ok_or(FetchError::NoKeys)
+    }
+
+    async fn get(&self, url: Url) -> Result<Vec<u8>, FetchError> {
+        let mut response = self.http.get(url).send().await?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > self.options.max_bytes {
+                return Err(FetchError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+#[derive(Deserialize)]
+struct DiscoveryDocument {
+    issuer: String,
+    jwks_uri: String,
+}
+
+/// The `jwks_uri`, if the document is this issuer's (OpenID Connect Discovery 1.0 section 4.3) and keys are fetched as
+/// safely as the document was.
+fn discovered(document: &[u8], issuer: &str, from: &Url) -> Option<Url> {
+    let document: DiscoveryDocument = serde_json::from_slice(document).ok()?;
+    let url = safe_url(&document.jwks_uri)?;
+    (document.issuer == issuer && (url.scheme() == "https" || from.scheme() == "http"))
+        .then_some(url)
+}
+
+/// Whether `now` is less than `span` after `then`; a clock that was set back does not count as within.
+fn is_within(then: Timestamp, now: Timestamp, span: Duration) -> bool {
+    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+    (TimeDelta::zero()..span).contains(&(now - then))
+}

@@ -1,0 +1,123 @@
+//! What can happen at the provider, as the ledger records it. Token values appear as fingerprints only.
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, Utc};
+use ring::digest;
+use serde::Serialize;
+
+use crate::fault::Endpoint;
+
+/// One entry of the ledger.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Strictly increasing, without gaps, from 1.
+    pub sequence: u64,
+    /// Wall-clock time.
+    pub at: DateTime<Utc>,
+    /// Monotonic time since the simulator was started.
+    #[serde(rename = "elapsed_seconds", serialize_with = "seconds")]
+    pub elapsed: Duration,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Happening {
+    /// A request reached the authorization endpoint and was consented to.
+    Authorized { client_id: String, scopes: Vec<String> },
+    /// An authorization code was issued.
+    CodeIssued { client_id: String, code: Fingerprint },
+    /// A request reached the token endpoint.
+    TokenCalled { grant_type: String, client_auth: ClientAuth, body: BodyFormat },
+    /// A code was redeemed for a new grant.
+    CodeRedeemed { code: Fingerprint, family: FamilyId },
+    /// A refresh token was presented; `overlapping` others with the same value were still in flight.
+    RefreshStarted { refresh_token: Fingerprint, family: Option<FamilyId>, overlapping: usize },
+    /// That request is over: answered, cut, or given up by the client.
+    RefreshFinished { refresh_token: Fingerprint, family: Option<FamilyId> },
+    /// A refresh token was redeemed, whether or not the answer ever arrives.
+    RefreshRedeemed { refresh_token: Fingerprint, family: FamilyId, generation: u64 },
+    /// Tokens were issued.
+    TokenIssued {
+        family: FamilyId,
+        generation: u64,
+        access_token: Fingerprint,
+        refresh_token: Option<Fingerprint>,
+    },
+    /// A spent code or refresh token was used again.
+    ReuseDetected { token: Fingerprint, family: FamilyId },
+    /// A whole grant ended.
+    GrantRevoked { family: FamilyId, cause: RevocationCause },
+    /// One access token ended, its grant lives on.
+    AccessTokenRevoked { family: FamilyId, access_token: Fingerprint },
+    /// The provider said no.
+    Refused { endpoint: &'static str, error: String },
+    /// A scripted fault took effect.
+    Faulted { endpoint: Endpoint, fault: &'static str },
+}
+
+/// The number of a grant: everything that descends from one authorization code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct FamilyId(pub u64);
+
+/// The first 12 hexadecimal digits of a value's SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Fingerprint(String);
+
+/// How a client authenticated (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// HTTP basic authentication.
+    ClientSecretBasic,
+    /// Parameters in the body.
+    ClientSecretPost,
+    /// Not at all.
+    None,
+}
+
+/// How a request's body was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyFormat {
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+/// Why a grant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationCause {
+    /// A code was used twice (RFC 6749 section 4.1.2).
+    CodeReuse,
+    /// A spent refresh token was used again.
+    RefreshTokenReuse,
+    /// The client asked for it (RFC 7009).
+    Client,
+    /// The user withdrew consent at the provider.
+    User,
+}
+
+impl Fingerprint {
+    /// The fingerprint of a value.
+    pub fn of(value: &str) -> Self {
+        let hash = digest::digest(&digest::SHA256, value.as_bytes());
+        Self(hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn seconds<S: serde::Serializer>(elapsed: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(elapsed.as_secs_f64())
+}

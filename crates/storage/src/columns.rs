@@ -1,0 +1,114 @@
+//! Values as both databases keep them alike: times as unix milliseconds, lists and maps as JSON text.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use tokend_model::{Expiry, InvalidId, Owner, Timestamp, ports::StorageError};
+
+use crate::faults::corrupt;
+
+const EXPIRES: &str = "AT";
+const EXPIRES_UNKNOWN: &str = "UNKNOWN";
+const EXPIRES_NEVER: &str = "NEVER";
+const SHARED: &str = "SHARED";
+const APP_USER: &str = "APP_USER";
+
+/// Reads a time.
+pub(crate) fn time(what: &'static str, milliseconds: i64) -> Result<Timestamp, StorageError> {
+    DateTime::from_timestamp_millis(milliseconds)
+        .ok_or_else(|| corrupt(what, "it is not a time"))
+}
+
+/// Reads a time that may be absent.
+pub(crate) fn optional_time(
+    what: &'static str,
+    milliseconds: Option<i64>,
+) -> Result<Option<Timestamp>, StorageError> {
+    milliseconds.map(|value| time(what, value)).transpose()
+}
+
+/// Writes a time that may be absent.
+pub(crate) fn milliseconds(time: Option<Timestamp>) -> Option<i64> {
+    time.map(|time| time.timestamp_millis())
+}
+
+/// Writes a list.
+pub(crate) fn list_text(list: &[String]) -> String {
+    serde_json::Value::from(list).to_string()
+}
+
+/// Reads a list.
+pub(crate) fn list(what: &'static str, text: &str) -> Result<Vec<String>, StorageError> {
+    serde_json::from_str(text).map_err(|_| corrupt(what, "it is not a list of texts"))
+}
+
+/// Writes a map.
+pub(crate) fn map_text(map: &BTreeMap<String, String>) -> String {
+    map.iter()
+        .map(|(key, value)| (key.clone(), serde_json::Value::from(value.as_str())))
+        .collect::<serde_json::Value>()
+        .to_string()
+}
+
+/// Reads a map.
+pub(crate) fn map(
+    what: &'static str,
+    text: &str,
+) -> Result<BTreeMap<String, String>, StorageError> {
+    serde_json::from_str(text).map_err(|_| corrupt(what, "it is not a map of texts"))
+}
+
+/// Reads a name or id.
+pub(crate) fn name<T>(
+    what: &'static str,
+    text: String,
+    read: fn(String) -> Result<T, InvalidId>,
+) -> Result<T, StorageError> {
+    read(text).map_err(|error| corrupt(what, error))
+}
+
+/// Writes an owner: kind and app user, which is empty for the organisation since NULLs are never equal.
+pub(crate) fn owner_columns(owner: &Owner) -> (&'static str, &str) {
+    match owner {
+        Owner::Shared => (SHARED, ""),
+        Owner::AppUser(user) => (APP_USER, user.as_str()),
+    }
+}
+
+/// Reads an owner.
+pub(crate) fn owner(what: &'static str, kind: &str, user: String) -> Result<Owner, StorageError> {
+    match kind {
+        SHARED => Ok(Owner::Shared),
+        APP_USER => name(what, user, tokend_model::AppUserId::new).map(Owner::AppUser),
+        _ => Err(corrupt(what, "it is no kind of owner")),
+    }
+}
+
+/// Writes an expiry: its kind and time.
+pub(crate) fn expiry_columns(expiry: Expiry) -> (&'static str, Option<i64>) {
+    let kind = match expiry {
+        Expiry::At(_) => EXPIRES,
+        Expiry::Unknown => EXPIRES_UNKNOWN,
+        Expiry::Never => EXPIRES_NEVER,
+    };
+    (kind, milliseconds(expiry.time()))
+}
+
+/// Reads an expiry.
+pub(crate) fn expiry(
+    what: &'static str,
+    kind: &str,
+    at: Option<i64>,
+) -> Result<Expiry, StorageError> {
+    match (kind, at) {
+        (EXPIRES, Some(at)) => time(what, at).map(Expiry::At),
+        (EXPIRES_UNKNOWN, None) => Ok(Expiry::Unknown),
+        (EXPIRES_NEVER, None) => Ok(Expiry::Never),
+        _ => Err(corrupt(what, "it is no expiry")),
+    }
+}
+
+/// Reads a count that is never negative, such as a generation.
+pub(crate) fn count(what: &'static str, value: i64) -> Result<u32, StorageError> {
+    u32::try_from(value).map_err(|_| corrupt(what, "it is out of range"))
+}

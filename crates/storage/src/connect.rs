@@ -1,0 +1,143 @@
+//! Opening the database: the one place that knows which of the two it is.
+
+use std::{fs::OpenOptions, io, path::Path, sync::Arc, time::Duration};
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseBackend, DbErr,
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+use tokend_keyring::Keyring;
+use tokend_model::Secret;
+
+use crate::{
+    Storage,
+    database_clock::{POSTGRES_CLOCK, SQLITE_CLOCK},
+};
+
+/// How to reach the database.
+#[derive(Debug, Clone)]
+pub struct StorageOptions {
+    /// `sqlite:path?mode=rwc`, or `postgres://user:password@host/database`.
+    pub url: Secret,
+    /// The most connections of the pool.
+    pub max_connections: u32,
+    /// How long one waits for a free connection of the pool, and for a new one to be made.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take; on SQLite, how long it waits for another writer.
+    pub statement_timeout: Duration,
+}
+
+/// Why there is no database to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL names neither of the two databases.
+    #[error("the database URL must begin with sqlite: or postgres://")]
+    UnknownDatabase,
+    /// The SQLite file cannot be made.
+    #[error("the database file {0} cannot be made")]
+    File(String, #[source] io::Error),
+    /// The database cannot be reached or does not let us in.
+    #[error("the database cannot be opened")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StorageOptions {
+    /// The usual figures for a URL.
+    pub fn new(url: Secret) -> Self {
+        Self {
+            url,
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Storage {
+    /// Opens the database. It changes nothing in it; an SQLite file that is not there yet is made, for its owner's
+    /// eyes only.
+    pub async fn connect(
+        options: StorageOptions,
+        keyring: Arc<Keyring>,
+    ) -> Result<Self, ConnectError> {
+        let url = options.url.expose();
+        let mut connect = ConnectOptions::new(url);
+        connect
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .connect_timeout(options.acquire_timeout)
+            // Statements may carry what nobody should read in a log.
+            .sqlx_logging(false)
+            .record_stmt_in_spans(false);
+        if url.starts_with("sqlite:") {
+            make_private_file(url)?;
+            let busy_timeout = options.statement_timeout;
+            connect.map_sqlx_sqlite_opts(move |sqlite| durable(sqlite, busy_timeout));
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let timeout = options.statement_timeout.as_millis().to_string();
+            connect.map_sqlx_postgres_opts(move |postgres| {
+                postgres.application_name("tokend").options([
+                    ("statement_timeout", timeout.as_str()),
+                    ("idle_in_transaction_session_timeout", timeout.as_str()),
+                ])
+            });
+        } else {
+            return Err(ConnectError::UnknownDatabase);
+        }
+        let database = Database::connect(connect)
+            .await
+            .map_err(|error| ConnectError::Unavailable(Box::new(error)))?;
+        Ok(Self { database, keyring })
+    }
+}
+
+/// Makes other migrations of the same database wait until this transaction ends; SQLite's write lock does that
+/// by itself. There is no limit to the waiting: the first of several replicas may have much to do.
+pub(crate) fn migration_lock(backend: DatabaseBackend) -> Option<&'static str> {
+    match backend {
+        DatabaseBackend::Postgres => Some(
+            "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('tokend migrations'))",
+        ),
+        _ => None,
+    }
+}
+
+/// The SQL expression of the database's own clock.
+pub(crate) fn clock(backend: DatabaseBackend) -> &'static str {
+    match backend {
+        DatabaseBackend::Postgres => POSTGRES_CLOCK,
+        _ => SQLITE_CLOCK,
+    }
+}
+
+/// A commit that was answered survives a power cut; writers queue instead of failing.
+fn durable(options: SqliteConnectOptions, busy_timeout: Duration) -> SqliteConnectOptions {
+    options
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(busy_timeout)
+        .foreign_keys(true)
+}
+
+/// SQLite gives its journals the permissions of the database file.
+fn make_private_file(url: &str) -> Result<(), ConnectError> {
+    let parsed: SqliteConnectOptions = url
+        .parse()
+        .map_err(|error: sea_orm::sqlx::Error| ConnectError::Unavailable(Box::new(error)))?;
+    let path = parsed.get_filename();
+    let may_create = url
+        .split_once('?')
+        .is_some_and(|(_, query)| query.split('&').any(|pair| pair == "mode=rwc"));
+    if !may_create || path == Path::new(":memory:") {
+        return Ok(());
+    }
+    let mut file = OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    match file.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(ConnectError::File(path.display().to_string(), error)),
+    }
+}

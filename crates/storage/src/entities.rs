@@ -1,0 +1,10 @@
+//! The tables as sea-orm sees them, one file each. Foreign keys live in the migrations alone.
+
+pub(crate) mod api_key;
+pub(crate) mod authorization;
+pub(crate) mod connection;
+pub(crate) mod connection_usage;
+pub(crate) mod connector;
+pub(crate) mod credential;
+pub(crate) mod integration_override;
+pub(crate) mod refresh_claim;

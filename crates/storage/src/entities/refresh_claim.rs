@@ -1,0 +1,23 @@
+//! Rows of refresh claims: one for each connection that was ever refreshed; times are the database's.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "refresh_claims")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) connection_id: String,
+    pub(crate) workspace: String,
+    pub(crate) epoch: i64,
+    pub(crate) holder: String,
+    pub(crate) base_generation: i64,
+    pub(crate) started_at: i64,
+    pub(crate) heartbeat_at: i64,
+    pub(crate) deadline_at: i64,
+    pub(crate) state: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,46 @@
+//! The schema's history. A migration is never edited once it was released; each runs on both databases.
+
+mod m0001_first_tables;
+
+use sea_orm::ConnectionTrait;
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use tokend_model::ports::StorageError;
+
+use crate::{Storage, connect::migration_lock, faults::by_meaning};
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_first_tables::Migration)]
+    }
+}
+
+impl Storage {
+    /// Brings the schema up to date, all of it or nothing; several replicas may do so at once.
+    pub async fn migrate(&self) -> Result<(), StorageError> {
+        self.transact(|transaction| {
+            Box::pin(async move {
+                if let Some(lock) = migration_lock(transaction.get_database_backend()) {
+                    transaction
+                        .execute_unprepared(lock)
+                        .await
+                        .map_err(by_meaning)?;
+                }
+                Migrator::up(transaction, None).await.map_err(by_meaning)
+            })
+        })
+        .await
+    }
+
+    /// The names of the migrations that are still to be carried out; reads only.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StorageError> {
+        let pending = Migrator::get_pending_migrations_read_only(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(pending
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect())
+    }
+}

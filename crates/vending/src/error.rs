@@ -1,0 +1,181 @@
+//! Why a use case could not do what was asked, by meaning. No text here carries a secret or a provider's words.
+
+use std::time::Duration;
+
+use tokend_model::{
+    InvalidConnectionConfig, TokenFailure, TokenFailureKind, ports::InvalidDefinition,
+    ports::StorageError,
+};
+
+/// Where to send the user whose consent is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectLink {
+    /// The URL for the browser.
+    pub redirect_url: String,
+    /// The attempt it belongs to.
+    pub authorization_id: String,
+}
+
+/// Why a use case could not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields say what the message says")]
+pub enum Error {
+    /// A field of the request is not of its form.
+    #[error("{field}: {why}")]
+    InvalidField { field: &'static str, why: String },
+    /// Connection config values that cannot be taken.
+    #[error(transparent)]
+    InvalidConnectionConfig(#[from] InvalidConnectionConfig),
+    /// No such entry in the catalogue.
+    #[error("there is no integration type '{name}'{}", .nearest.as_ref().map(|near| format!("; did you mean '{near}'?")).unwrap_or_default())]
+    IntegrationTypeUnknown { name: String, nearest: Option<String> },
+    /// The integration type is known, but nobody has set up a connector for it.
+    #[error("{what} has no connector here; an operator adds one with 'tokend connectors push'")]
+    ConnectorNotFound { what: String },
+    /// The connector is switched off.
+    #[error("connector '{connector_id}' is disabled")]
+    ConnectorDisabled { connector_id: String },
+    /// No connection with that id or label.
+    #[error("there is no such connection")]
+    ConnectionNotFound,
+    /// No attempt with that id, ticket or state, or it was used already.
+    #[error("there is no such authorization, or it was used already")]
+    AuthorizationNotFound,
+    /// Nobody has connected yet.
+    #[error("not connected yet")]
+    NotConnected { connect: Option<ConnectLink> },
+    /// Somebody is connecting just now.
+    #[error("an authorization is under way; the user has not finished it yet")]
+    AuthorizationPending,
+    /// The attempt took too long, or was used already.
+    #[error("the authorization has expired or was used already; start a new one")]
+    AuthorizationExpired,
+    /// The user said no.
+    #[error("the user or the provider denied access")]
+    AuthorizationDenied,
+    /// The attempt went wrong at the provider or on the way.
+    #[error("the authorization failed: {why}; start a new one")]
+    AuthorizationFailed { why: String },
+    /// Whoever completes is not who started, or the completion token is not the attempt's.
+    #[error("the authorization was started by somebody else, or the completion token is not its own")]
+    CompletionMismatch,
+    /// The grant is dead; only the user can renew it.
+    #[error("the provider no longer accepts this grant; the account has to be connected again")]
+    ReauthorizationRequired { connect: Option<ConnectLink> },
+    /// The provider refuses the connector's client credentials.
+    #[error("the provider refuses the client credentials of connector '{connector_id}'; an operator has to correct them")]
+    ClientRejected { connector_id: String },
+    /// Scopes were asked for that the user did not grant.
+    #[error("scopes not granted: {}", .missing.join(" "))]
+    ScopeNotGranted { missing: Vec<String> },
+    /// The provider cannot be reached or does not answer.
+    #[error("the provider cannot be reached or does not answer")]
+    ProviderUnavailable { retry_after: Duration },
+    /// The provider asked us to slow down.
+    #[error("the provider asked to slow down")]
+    ProviderRateLimited { retry_after: Duration },
+    /// The provider answered something that is no token.
+    #[error("the provider answered something that cannot be used")]
+    ProviderMisbehaved { retry_after: Duration },
+    /// Another replica is renewing this connection.
+    #[error("another replica is renewing this connection")]
+    RefreshInProgress { retry_after: Duration },
+    /// The database is away.
+    #[error("the database is unavailable")]
+    StorageUnavailable,
+    /// A connector with that id, or a second shared one of its type.
+    #[error("connector '{connector_id}' exists already, or its integration type has a shared connector")]
+    ConnectorExists { connector_id: String },
+    /// It was changed since it was read.
+    #[error("it was changed since it was read; read it again")]
+    EtagMismatch,
+    /// A defect or a damaged row; the log has it.
+    #[error("internal error")]
+    Internal,
+}
+
+impl Error {
+    /// A field that is not of its form.
+    pub fn invalid(field: &'static str, why: impl Into<String>) -> Self {
+        Self::InvalidField { field, why: why.into() }
+    }
+
+    /// What a failed token call means to a caller, to be tried again after `pause`.
+    pub(crate) fn from_token_failure(
+        kind: TokenFailureKind,
+        connector_id: &str,
+        pause: Duration,
+    ) -> Self {
+        match kind {
+            TokenFailureKind::NotSent | TokenFailureKind::Ambiguous => {
+                Self::ProviderUnavailable { retry_after: pause }
+            }
+            TokenFailureKind::RateLimited => Self::ProviderRateLimited { retry_after: pause },
+            TokenFailureKind::GrantRejected => Self::ReauthorizationRequired { connect: None },
+            TokenFailureKind::ClientRejected => {
+                Self::ClientRejected { connector_id: connector_id.to_owned() }
+            }
+            TokenFailureKind::RequestRejected | TokenFailureKind::Garbage => {
+                Self::ProviderMisbehaved { retry_after: pause }
+            }
+        }
+    }
+
+    /// The name under which a failure is kept with a connection or an authorization; the contract's reasons.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidField { .. } => "INVALID_FIELD",
+            Self::InvalidConnectionConfig(_) => "CONNECTION_CONFIG_INVALID",
+            Self::IntegrationTypeUnknown { .. } => "INTEGRATION_TYPE_UNKNOWN",
+            Self::ConnectorNotFound { .. } => "CONNECTOR_NOT_FOUND",
+            Self::ConnectorDisabled { .. } => "CONNECTOR_DISABLED",
+            Self::ConnectionNotFound => "CONNECTION_NOT_FOUND",
+            Self::AuthorizationNotFound => "AUTHORIZATION_NOT_FOUND",
+            Self::NotConnected { .. } => "NOT_CONNECTED",
+            Self::AuthorizationPending => "AUTHORIZATION_PENDING",
+            Self::AuthorizationExpired => "AUTHORIZATION_EXPIRED",
+            Self::AuthorizationDenied => "AUTHORIZATION_DENIED",
+            Self::AuthorizationFailed { .. } => "AUTHORIZATION_FAILED",
+            Self::CompletionMismatch => "COMPLETION_MISMATCH",
+            Self::ReauthorizationRequired { .. } => "REAUTHORIZATION_REQUIRED",
+            Self::ClientRejected { .. } => "CLIENT_REJECTED",
+            Self::ScopeNotGranted { .. } => "SCOPE_NOT_GRANTED",
+            Self::ProviderUnavailable { .. } => "PROVIDER_UNAVAILABLE",
+            Self::ProviderRateLimited { .. } => "PROVIDER_RATE_LIMITED",
+            Self::ProviderMisbehaved { .. } => "PROVIDER_MISBEHAVED",
+            Self::RefreshInProgress { .. } => "REFRESH_IN_PROGRESS",
+            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
+            Self::ConnectorExists { .. } => "CONNECTOR_EXISTS",
+            Self::EtagMismatch => "ETAG_MISMATCH",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+impl From<StorageError> for Error {
+    /// Logs the driver's words here, once; callers are told only what they can act on.
+    fn from(error: StorageError) -> Self {
+        match &error {
+            StorageError::Unavailable(source) => {
+                tracing::warn!(error = %source, "the database is unavailable");
+                Self::StorageUnavailable
+            }
+            StorageError::Changed => Self::EtagMismatch,
+            StorageError::Exists | StorageError::Corrupt { .. } => {
+                tracing::error!(%error, "a row is not as it should be");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<InvalidDefinition> for Error {
+    fn from(invalid: InvalidDefinition) -> Self {
+        Self::invalid("integration_types", invalid.0)
+    }
+}
+
+/// Logs why a token call failed; the detail is ours, not the provider's.
+pub(crate) fn log_token_failure(call: &'static str, id: &str, failure: &TokenFailure) {
+    tracing::warn!(call, id, kind = ?failure.kind, detail = %failure.detail, "the token endpoint gave no token");
+}

@@ -1,0 +1,326 @@
+//! Vending: a token that works now, from memory where one is there, renewed first where it must be.
+
+use std::{sync::Arc, time::Duration};
+
+use tokend_model::{
+    Account, Connection, ConnectionConfig, ConnectionId, ConnectionStatus, Connector, ConnectorId,
+    ConnectorKind, Credential, Expiry, Freshness, Generation, IntegrationTypeName, Label, Owner,
+    Secret, Timestamp, WorkspaceName,
+};
+
+use crate::{
+    Error, Vending,
+    cache::CacheKey,
+    single_flight::Aborted,
+};
+
+/// Which connection a caller asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The workspace it lives in.
+    pub workspace: WorkspaceName,
+    /// The connector it is under.
+    pub connector: ConnectorRef,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Which of the owner's.
+    pub label: Label,
+}
+
+/// How a connector is named: the shared one by its integration type, the others by id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ConnectorRef {
+    /// The workspace's shared connector of this type.
+    Shared(IntegrationTypeName),
+    /// An app-user connector.
+    AppUser(ConnectorId),
+}
+
+/// What the caller asks of the token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VendOptions {
+    /// Good for at least this long.
+    pub min_ttl: Option<Duration>,
+    /// Good for these scopes.
+    pub scopes: Vec<String>,
+    /// The provider refused the token of this generation.
+    pub rejected_generation: Option<Generation>,
+}
+
+/// A token with what its user needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vended {
+    /// The connection's workspace.
+    pub workspace: WorkspaceName,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The connector it is under.
+    pub connector_id: ConnectorId,
+    /// Which of its token sets this is.
+    pub generation: Generation,
+    /// The token.
+    pub access_token: Secret,
+    /// How to send it.
+    pub token_type: String,
+    /// When it runs out.
+    pub expiry: Expiry,
+    /// When the provider gave it.
+    pub receive_time: Timestamp,
+    /// Values to build the API's URL with.
+    pub connection_config: ConnectionConfig,
+    /// The scopes granted.
+    pub scopes: Vec<String>,
+    /// Scopes the connector asks for that were not granted.
+    pub missing_scopes: Vec<String>,
+    /// Whose account it is.
+    pub account: Account,
+    /// What the caller should know although the token works.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something a caller should know although the token works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Warning {
+    /// The token is valid, but renewing it fails for now.
+    RenewalFailing,
+    /// The token lives shorter than was asked for, whole and freshly issued.
+    MinTtlBeyondLifetime,
+}
+
+impl Vending {
+    /// Hands out a token that is good for what is asked.
+    ///
+    /// A good one in memory costs no statement and no lock held across a wait. Otherwise the row is read, and if its
+    /// token is not good enough either, it is renewed by a task that outlives the caller. A token that is still valid
+    /// is handed out with [`Warning::RenewalFailing`] where renewing fails.
+    pub async fn vend(&self, target: &Target, options: &VendOptions) -> Result<Arc<Vended>, Error> {
+        let key = CacheKey::of(target);
+        if let Some(present) = self.shared.cache.get(&key)
+            && let Some(good) = self.good_for(&present, options)
+        {
+            return self.hand_out(good, options);
+        }
+
+        let mut present = self.load(target, key.clone()).await?;
+        // A second renewal is needed only if somebody reported the first one's token before we saw it.
+        for _ in 0..2 {
+            if let Some(good) = self.good_for(&present, options) {
+                return self.hand_out(good, options);
+            }
+            match self.renew(&present).await {
+                Ok(renewed) => present = renewed,
+                Err(error) => return self.make_do(&present, options, error),
+            }
+        }
+        self.make_do(&present, options, Error::RefreshInProgress { retry_after: Duration::from_secs(1) })
+    }
+
+    /// Renews a connection now, whatever life its token has left, and answers the new one.
+    pub async fn refresh_connection(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Arc<Vended>, Error> {
+        let (connection, credential) = self
+            .shared
+            .ports
+            .connections
+            .get(workspace, id)
+            .await?
+            .ok_or(Error::ConnectionNotFound)?;
+        let connector = self.connector_of(&connection).await?;
+        let credential = credential.ok_or(Error::NotConnected { connect: None })?;
+        self.renew(&vended(&connection, &connector, credential)).await
+    }
+
+    /// The entry itself, or with a warning, if it is good for what is asked.
+    fn good_for(&self, present: &Arc<Vended>, options: &VendOptions) -> Option<Arc<Vended>> {
+        if options.rejected_generation.is_some_and(|rejected| rejected >= present.generation) {
+            return None;
+        }
+        match self.freshness(present, options.min_ttl) {
+            Freshness::Fresh => Some(present.clone()),
+            Freshness::AsFreshAsItGets => Some(warned(present, Warning::MinTtlBeyondLifetime)),
+            Freshness::Short | Freshness::RunOut => None,
+        }
+    }
+
+    /// Renewing failed: a token that is still valid and was not reported is better than none.
+    fn make_do(
+        &self,
+        present: &Arc<Vended>,
+        options: &VendOptions,
+        error: Error,
+    ) -> Result<Arc<Vended>, Error> {
+        let reported =
+            options.rejected_generation.is_some_and(|rejected| rejected >= present.generation);
+        let run_out = self.freshness(present, options.min_ttl) == Freshness::RunOut;
+        if reported || run_out {
+            return Err(error);
+        }
+        self.hand_out(warned(present, Warning::RenewalFailing), options)
+    }
+
+    fn hand_out(&self, vended: Arc<Vended>, options: &VendOptions) -> Result<Arc<Vended>, Error> {
+        let missing: Vec<_> =
+            options.scopes.iter().filter(|scope| !vended.scopes.contains(scope)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(Error::ScopeNotGranted { missing });
+        }
+        let now = self.shared.ports.clock.now();
+        self.shared.uses.record(&vended.workspace, &vended.connection_id, now);
+        Ok(vended)
+    }
+
+    fn freshness(&self, present: &Vended, min_ttl: Option<Duration>) -> Freshness {
+        let now = self.shared.ports.clock.now();
+        let policy = &self.shared.options.refresh_policy;
+        policy.freshness(present.receive_time, present.expiry, now, min_ttl)
+    }
+
+    /// Reads the connection into memory, once for all who ask at the same time.
+    async fn load(&self, target: &Target, key: CacheKey) -> Result<Arc<Vended>, Error> {
+        let (this, target) = (self.clone(), target.clone());
+        let flight = self
+            .shared
+            .loads
+            .run(key.clone(), || async move { this.read_and_keep(&target, key).await });
+        flight.await.unwrap_or_else(|Aborted| Err(Error::Internal))
+    }
+
+    async fn read_and_keep(&self, target: &Target, key: CacheKey) -> Result<Arc<Vended>, Error> {
+        let before_read = self.shared.cache.before_read();
+        let connector = self.connector(&target.workspace, &target.connector).await?;
+        let found = self
+            .shared
+            .ports
+            .connections
+            .find(&target.workspace, &connector.id, &target.owner, &target.label)
+            .await?;
+        let (connection, credential) = match found {
+            Some((connection, Some(credential))) => (connection, credential),
+            Some((connection, None)) if connection.status == ConnectionStatus::Revoked => {
+                return Err(self.not_connected(&connector, target).await?);
+            }
+            Some((_, None)) => return Err(Error::ReauthorizationRequired { connect: None }),
+            None if target.label != Label::default_label() => {
+                return Err(match self.not_connected(&connector, target).await? {
+                    Error::NotConnected { .. } => Error::ConnectionNotFound,
+                    pending => pending,
+                });
+            }
+            None => return Err(self.not_connected(&connector, target).await?),
+        };
+        let vended = vended(&connection, &connector, credential);
+        self.shared.cache.put(key, &vended, before_read);
+        Ok(vended)
+    }
+
+    async fn not_connected(
+        &self,
+        connector: &Connector,
+        target: &Target,
+    ) -> Result<Error, Error> {
+        let open = self
+            .shared
+            .ports
+            .authorizations
+            .find_open(
+                &target.workspace,
+                &connector.id,
+                &target.owner,
+                &target.label,
+                self.shared.ports.clock.now(),
+            )
+            .await?;
+        Ok(match open {
+            Some(_) => Error::AuthorizationPending,
+            None => Error::NotConnected { connect: None },
+        })
+    }
+
+    /// The connector a caller named, if it is there, of that kind, and switched on.
+    pub(crate) async fn connector(
+        &self,
+        workspace: &WorkspaceName,
+        named: &ConnectorRef,
+    ) -> Result<Connector, Error> {
+        let connectors = &self.shared.ports.connectors;
+        let found = match named {
+            ConnectorRef::Shared(integration_type) => {
+                let found = connectors.get_shared(workspace, integration_type).await?;
+                if found.is_none() {
+                    self.integration_type(workspace, integration_type)?;
+                }
+                found
+            }
+            ConnectorRef::AppUser(id) => connectors
+                .get(workspace, id)
+                .await?
+                .filter(|connector| connector.kind == ConnectorKind::AppUser),
+        };
+        let connector = found.ok_or_else(|| Error::ConnectorNotFound {
+            what: match named {
+                ConnectorRef::Shared(name) => format!("integration type '{name}'"),
+                ConnectorRef::AppUser(id) => format!("'{id}'"),
+            },
+        })?;
+        if connector.disabled {
+            return Err(Error::ConnectorDisabled { connector_id: connector.id.to_string() });
+        }
+        Ok(connector)
+    }
+
+    /// The connector a connection is under.
+    pub(crate) async fn connector_of(&self, connection: &Connection) -> Result<Connector, Error> {
+        self.shared
+            .ports
+            .connectors
+            .get(&connection.workspace, &connection.connector_id)
+            .await?
+            .ok_or_else(|| Error::ConnectorNotFound { what: format!("'{}'", connection.connector_id) })
+    }
+
+    /// Puts a connection's new credential into memory, for all who ask from now on.
+    pub(crate) fn cache_key_of(&self, connection: &Connection) -> CacheKey {
+        CacheKey::of(&Target {
+            workspace: connection.workspace.clone(),
+            connector: match connection.owner {
+                Owner::Shared => ConnectorRef::Shared(connection.integration_type.clone()),
+                Owner::AppUser(_) => ConnectorRef::AppUser(connection.connector_id.clone()),
+            },
+            owner: connection.owner.clone(),
+            label: connection.label.clone(),
+        })
+    }
+}
+
+/// What a caller gets of a connection and its credential.
+pub(crate) fn vended(
+    connection: &Connection,
+    connector: &Connector,
+    credential: Credential,
+) -> Arc<Vended> {
+    let missing = |scope: &&String| !credential.scopes.contains(scope);
+    Arc::new(Vended {
+        workspace: connection.workspace.clone(),
+        connection_id: connection.id.clone(),
+        connector_id: connector.id.clone(),
+        generation: credential.generation,
+        missing_scopes: connector.scopes.iter().filter(missing).cloned().collect(),
+        access_token: credential.access_token,
+        token_type: credential.token_type,
+        expiry: credential.expiry,
+        receive_time: credential.receive_time,
+        connection_config: connection.connection_config.clone(),
+        scopes: credential.scopes,
+        account: connection.account.clone(),
+        warnings: Vec::new(),
+    })
+}
+
+fn warned(present: &Arc<Vended>, warning: Warning) -> Arc<Vended> {
+    let mut vended = Vended::clone(present);
+    vended.warnings.push(warning);
+    Arc::new(vended)
+}
