@@ -11,7 +11,7 @@ use tokend_model::{AppUserId, Timestamp, WorkspaceName, ports::Clock};
 use crate::{
     AccessError, InvalidIssuer, IssuerOptions, KeySetOptions, TokenRejection,
     claims::{Claims, is_expired},
-    key_set_source::{KeySetSource, http_client},
+    key_set_source::{KeySetSource, http_client, is_within},
 };
 
 /// Longer tokens are not looked at.
@@ -38,7 +38,13 @@ pub struct AppUser {
 pub struct AppUserVerifier {
     issuers: HashMap<(WorkspaceName, String), Issuer>,
     clock: Arc<dyn Clock>,
-    verified: Cache<[u8; digest::SHA256_OUTPUT_LEN], AppUser>,
+    verified: Cache<[u8; digest::SHA256_OUTPUT_LEN], Verified>,
+}
+
+#[derive(Clone)]
+struct Verified {
+    user: AppUser,
+    verify_time: Timestamp,
 }
 
 struct Issuer {
@@ -86,14 +92,19 @@ impl AppUserVerifier {
             return Err(TokenRejection::TooLong.into());
         }
         let remembered_as = digest_of(workspace, token);
-        if let Some(user) = self.verified.get(&remembered_as).await {
-            if is_expired(user.expire_time, self.clock.now()) {
-                return Err(TokenRejection::Expired.into());
-            }
-            return Ok(user);
+        let now = self.clock.now();
+        if let Some(verified) = self.verified.get(&remembered_as).await
+            && is_within(verified.verify_time, now, REMEMBERED_FOR)
+            && !is_expired(verified.user.expire_time, now)
+        {
+            return Ok(verified.user);
         }
         let user = self.verify_anew(workspace, token).await?;
-        self.verified.insert(remembered_as, user.clone()).await;
+        let verified = Verified {
+            user: user.clone(),
+            verify_time: now,
+        };
+        self.verified.insert(remembered_as, verified).await;
         Ok(user)
     }
 
@@ -151,10 +162,7 @@ impl Issuer {
         if !self.algorithms.contains(&algorithm) {
             return Err(TokenRejection::AlgorithmNotAllowed);
         }
-        let keys = self
-            .keys
-            .find(algorithm, jws.header.kid.as_deref())
-            .await?;
+        let keys = self.keys.find(algorithm, jws.header.kid.as_deref()).await?;
         let verifies = keys.iter().any(|key| {
             jsonwebtoken::crypto::verify(jws.signature, jws.signed.as_bytes(), key, algorithm)
                 .unwrap_or(false)

@@ -78,10 +78,20 @@ mod tests {
             let workspace = WorkspaceName::default_workspace();
             LoopbackCaller::new(listen.parse().unwrap(), "demo", workspace)
         };
-        for listen in ["127.0.0.1:50051", "127.9.9.9:1", "[::1]:50051", "[::ffff:127.0.0.1]:1"] {
+        for listen in [
+            "127.0.0.1:50051",
+            "127.9.9.9:1",
+            "[::1]:50051",
+            "[::ffff:127.0.0.1]:1",
+        ] {
             assert!(open(listen).is_ok(), "{listen}");
         }
-        for listen in ["0.0.0.0:50051", "[::]:50051", "10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
+        for listen in [
+            "0.0.0.0:50051",
+            "[::]:50051",
+            "10.0.0.1:1",
+            "[::ffff:10.0.0.1]:1",
+        ] {
             assert!(open(listen).is_err(), "{listen}");
         }
     }

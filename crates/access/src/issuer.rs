@@ -53,11 +53,13 @@ impl IssuerOptions {
         if self.algorithms.is_empty() {
             return Err(self.invalid("algorithms must not be empty"));
         }
-        let read = |name: &String| match Algorithm::from_str(name) {
+        let read = |name: &String| {
+            match Algorithm::from_str(name) {
             Ok(algorithm) if algorithm.family() != AlgorithmFamily::Hmac => Ok(algorithm),
             _ => Err(self.invalid(format!(
                 "algorithm {name:?} is not allowed: use ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384 or PS512"
             ))),
+        }
         };
         self.algorithms.iter().map(read).collect()
     }
@@ -77,7 +79,9 @@ impl IssuerOptions {
         }
         let url = |text: &str| {
             safe_url(text).ok_or_else(|| {
-                self.invalid(format!("{text:?} must be an https URL (http on loopback only)"))
+                self.invalid(format!(
+                    "{text:?} must be an https URL (http on loopback only)"
+                ))
             })
         };
         match &self.jwks_url {

@@ -137,9 +137,11 @@ impl KeySetSource {
 
     fn refresh_in_background(self: &Arc<Self>) {
         let now = self.clock.now();
-        let is_old = self.known.load().as_ref().is_some_and(|known| {
-            !is_within(known.fetch_time, now, self.options.max_age)
-        });
+        let is_old = self
+            .known
+            .load()
+            .as_ref()
+            .is_some_and(|known| !is_within(known.fetch_time, now, self.options.max_age));
         let is_due = || {
             self.last_fetch
                 .try_lock()
@@ -234,7 +236,7 @@ fn discovered(document: &[u8], issuer: &str, from: &Url) -> Option<Url> {
 }
 
 /// Whether `now` is less than `span` after `then`; a clock that was set back does not count as within.
-fn is_within(then: Timestamp, now: Timestamp, span: Duration) -> bool {
+pub(crate) fn is_within(then: Timestamp, now: Timestamp, span: Duration) -> bool {
     let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
     (TimeDelta::zero()..span).contains(&(now - then))
 }

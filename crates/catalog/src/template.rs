@@ -69,10 +69,7 @@ pub fn is_loopback(url: &Url) -> bool {
 
 impl Template {
     /// Fills in the placeholders and checks the URL that comes of it.
-    pub fn fill<'v>(
-        &self,
-        value: impl Fn(&str) -> Option<&'v str>,
-    ) -> Result<Url, TemplateError> {
+    pub fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<Url, TemplateError> {
         let given = |name: &str| {
             value(name)
                 .filter(|value| !value.is_empty())
@@ -163,8 +160,13 @@ fn shape_of(text: &str) -> Result<Shape, TemplateError> {
     let (scheme, rest) = text.split_at(scheme_end);
     let host_end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(host_end);
-    if tail.split_once('?').is_some_and(|(_, query)| query.contains('{')) {
-        return Err(TemplateError::Url("a placeholder cannot stand in the query"));
+    if tail
+        .split_once('?')
+        .is_some_and(|(_, query)| query.contains('{'))
+    {
+        return Err(TemplateError::Url(
+            "a placeholder cannot stand in the query",
+        ));
     }
     let (label, authority) = match split(authority)?.as_slice() {
         [Part::Text(authority)] => (None, authority.clone()),
@@ -326,7 +328,16 @@ mod tests {
             assert!(filled(path, bad).is_err(), "{bad:?}");
         }
         let label = "https://{sub}.example.com/token";
-        for bad in ["a.b", "evil.test/", "a:1", "a@b", "-a", "a-", "a#", &"a".repeat(64)] {
+        for bad in [
+            "a.b",
+            "evil.test/",
+            "a:1",
+            "a@b",
+            "-a",
+            "a-",
+            "a#",
+            &"a".repeat(64),
+        ] {
             assert!(filled(label, bad).is_err(), "{bad:?}");
         }
         for bad in [

@@ -106,10 +106,7 @@ pub enum ErrorMeaning {
 
 /// A value of the vocabulary: fixed by the definition, or `{name}` for one that the operator gives with the connector.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(
-    try_from = "String",
-    bound(deserialize = "T: DeserializeOwned")
-)]
+#[serde(try_from = "String", bound(deserialize = "T: DeserializeOwned"))]
 pub enum Setting<T> {
     /// Always this.
     Fixed(T),
@@ -168,7 +165,9 @@ impl<T: DeserializeOwned> TryFrom<String> for Setting<T> {
     type Error = ParseSettingError;
 
     fn try_from(text: String) -> Result<Self, ParseSettingError> {
-        let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let name = text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
         match name {
             Some(name) => Ok(Self::Field(name.to_owned(), PhantomData)),
             None => read_word(&text).map(Self::Fixed),
@@ -204,6 +203,9 @@ mod tests {
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default();
-        assert!(error.contains("space") && error.contains("comma"), "{error}");
+        assert!(
+            error.contains("space") && error.contains("comma"),
+            "{error}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Connections: authorised accounts under a connector.
 
 use crate::{
-    AppUserId, ConnectionConfig, ConnectionId, ConnectorId, Expiry, Generation,
+    AppUserId, ConnectionConfig, ConnectionId, ConnectorId, ConnectorKind, Expiry, Generation,
     IntegrationTypeName, Label, Timestamp, WorkspaceName,
 };
 
@@ -101,10 +101,14 @@ pub struct ConnectionFilter {
     pub connector_id: Option<ConnectorId>,
     /// Of this integration type.
     pub integration_type: Option<IntegrationTypeName>,
+    /// Shared ones, or app users'.
+    pub kind: Option<ConnectorKind>,
     /// Of this owner.
     pub owner: Option<Owner>,
-    /// In this status.
-    pub status: Option<ConnectionStatus>,
+    /// With this label.
+    pub label: Option<Label>,
+    /// In one of these statuses; none match an empty list.
+    pub statuses: Option<Vec<ConnectionStatus>>,
 }
 
 /// Uses of one connection gathered in memory since the last flush.

@@ -3,14 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::Utc;
 use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use serde_json::{Map, Value, json};
 
-use crate::random;
+use crate::{clock, random};
 
 /// A signing key made at run time, and its public half as a JWK.
 pub(crate) struct SigningKey {
@@ -41,7 +40,10 @@ impl SigningKey {
         let document = random::entropy(EcdsaKeyPair::generate_pkcs8(algorithm, &random));
         // A document that ring has just written is one that it reads: only randomness can be missing.
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random);
-        Self { pair: random::entropy(pair.map_err(|_| ring::error::Unspecified)), key_id: random::id("key-sim-") }
+        Self {
+            pair: random::entropy(pair.map_err(|_| ring::error::Unspecified)),
+            key_id: random::id("key-sim-"),
+        }
     }
 
     /// The key set (RFC 7517) with the public key.
@@ -71,7 +73,10 @@ impl SigningKey {
 
 impl AppIdentity {
     pub(crate) fn new(issuer: String) -> Self {
-        Self { issuer, key: Arc::new(SigningKey::generate()) }
+        Self {
+            issuer,
+            key: Arc::new(SigningKey::generate()),
+        }
     }
 
     pub(crate) fn key_set(&self) -> Value {
@@ -80,12 +85,16 @@ impl AppIdentity {
 
     /// The token of a user, good for `lifetime` from now.
     pub(crate) fn draft(&self, user_id: &str, audience: &str, lifetime: Duration) -> TokenDraft {
-        let now = Utc::now().timestamp();
+        let now = clock::now().timestamp();
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         let claims = object(json!({
             "iss": self.issuer, "sub": user_id, "aud": audience, "iat": now, "exp": now.saturating_add(lifetime),
         }));
-        TokenDraft { header: self.key.header(), claims, key: Arc::clone(&self.key) }
+        TokenDraft {
+            header: self.key.header(),
+            claims,
+            key: Arc::clone(&self.key),
+        }
     }
 }
 

@@ -41,8 +41,18 @@ pub(crate) async fn connected(
 }
 
 /// `GET /app/token?user=alice`: an app user's JWT as text, for a shell.
-pub(crate) async fn token(State(provider): State<Arc<Provider>>, Query(query): Query<TokenQuery>) -> String {
-    provider.app.draft(&query.user, &query.audience, Duration::from_secs(query.lifetime)).sign()
+pub(crate) async fn token(
+    State(provider): State<Arc<Provider>>,
+    Query(query): Query<TokenQuery>,
+) -> String {
+    provider
+        .app
+        .draft(
+            &query.user,
+            &query.audience,
+            Duration::from_secs(query.lifetime),
+        )
+        .sign()
 }
 
 /// `GET /app/jwks.json`.

@@ -22,7 +22,12 @@ pub(crate) async fn authorize(
     State(provider): State<Arc<Provider>>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
-    let parameter = |name: &str| query.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let parameter = |name: &str| {
+        query
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    };
     if let Some(state) = parameter("state") {
         provider.record(|records| records.books.keep_secret(state));
     }
@@ -31,7 +36,9 @@ pub(crate) async fn authorize(
         return unsafe_to_redirect(&provider, "unknown client_id");
     };
     let redirect_uri = parameter("redirect_uri").filter(|uri| is_registered(&client, uri));
-    let Some((redirect_uri, mut back)) = redirect_uri.and_then(|uri| Some((uri, Url::parse(uri).ok()?))) else {
+    let Some((redirect_uri, mut back)) =
+        redirect_uri.and_then(|uri| Some((uri, Url::parse(uri).ok()?)))
+    else {
         return unsafe_to_redirect(&provider, "redirect_uri is not registered");
     };
 
@@ -47,34 +54,45 @@ pub(crate) async fn authorize(
         };
         provider.record(|records| {
             let scopes = consented.scopes.clone();
-            records.books.note(Happening::Authorized { client_id: client.id.clone(), scopes });
+            records.books.note(Happening::Authorized {
+                client_id: client.id.clone(),
+                scopes,
+            });
             records.issue_code(consented)
         })
     });
-    match &outcome {
-        Ok(code) => back.query_pairs_mut().append_pair("code", code),
-        Err(error) => {
-            provider.refuse("authorize", error);
-            back.query_pairs_mut().append_pair("error", error)
-        }
-    };
+    if let Err(error) = &outcome {
+        provider.refuse("authorize", error);
+    }
+    let (name, value) = outcome.map_or_else(|error| ("error", error), |code| ("code", code));
+    back.query_pairs_mut().append_pair(name, &value);
     if let Some(state) = parameter("state") {
         back.query_pairs_mut().append_pair("state", state);
     }
-    back.query_pairs_mut().append_pair("iss", &provider.base_url);
+    back.query_pairs_mut()
+        .append_pair("iss", &provider.base_url);
     (StatusCode::FOUND, [(header::LOCATION, back.to_string())]).into_response()
 }
 
 /// Scopes separated by spaces (RFC 6749 section 3.3) or by commas, as GitHub and Slack have them.
 pub(crate) fn scopes_of(text: &str) -> Vec<String> {
-    text.split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+    text.split([' ', ','])
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
-fn check<'a>(behaviour: &Behaviour, parameter: &impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
+fn check<'a>(
+    behaviour: &Behaviour,
+    parameter: &impl Fn(&str) -> Option<&'a str>,
+) -> Result<(), String> {
     if parameter("response_type") != Some("code") {
         return Err("unsupported_response_type".to_owned());
     }
-    match (parameter("code_challenge"), parameter("code_challenge_method")) {
+    match (
+        parameter("code_challenge"),
+        parameter("code_challenge_method"),
+    ) {
         (None, _) if behaviour.requires_pkce => return Err("invalid_request".to_owned()),
         // "plain" is not offered, and it is what a missing method means (RFC 7636 section 4.3).
         (Some(_), method) if method != Some("S256") => return Err("invalid_request".to_owned()),
@@ -88,9 +106,20 @@ fn check<'a>(behaviour: &Behaviour, parameter: &impl Fn(&str) -> Option<&'a str>
 }
 
 /// What was asked, without what the user cannot be made to grant. `user_scope` is Slack's for user tokens.
-fn granted_scopes<'a>(behaviour: &Behaviour, parameter: &impl Fn(&str) -> Option<&'a str>) -> Vec<String> {
-    let asked = ["scope", "user_scope"].into_iter().filter_map(parameter).flat_map(scopes_of);
-    let grantable = |scope: &String| behaviour.grantable_scopes.as_ref().is_none_or(|all| all.contains(scope));
+fn granted_scopes<'a>(
+    behaviour: &Behaviour,
+    parameter: &impl Fn(&str) -> Option<&'a str>,
+) -> Vec<String> {
+    let asked = ["scope", "user_scope"]
+        .into_iter()
+        .filter_map(parameter)
+        .flat_map(scopes_of);
+    let grantable = |scope: &String| {
+        behaviour
+            .grantable_scopes
+            .as_ref()
+            .is_none_or(|all| all.contains(scope))
+    };
     asked.filter(grantable).collect()
 }
 
@@ -98,7 +127,10 @@ fn is_registered(client: &Client, redirect_uri: &str) -> bool {
     if client.redirect_uris.is_empty() {
         return Url::parse(redirect_uri).is_ok_and(|uri| is_loopback(&uri));
     }
-    client.redirect_uris.iter().any(|registered| registered == redirect_uri)
+    client
+        .redirect_uris
+        .iter()
+        .any(|registered| registered == redirect_uri)
 }
 
 fn unsafe_to_redirect(provider: &Provider, why: &'static str) -> Response {

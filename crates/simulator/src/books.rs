@@ -5,9 +5,10 @@ use std::{
     time::Instant,
 };
 
-use chrono::Utc;
-
-use crate::event::{Event, FamilyId, Fingerprint, Happening};
+use crate::{
+    clock,
+    event::{Event, FamilyId, Fingerprint, Happening},
+};
 
 /// The written record of one provider.
 pub(crate) struct Books {
@@ -38,7 +39,12 @@ impl Books {
     /// Writes down what happened.
     pub(crate) fn note(&mut self, what: Happening) {
         let sequence = self.events.len() as u64 + 1;
-        self.events.push(Event { sequence, at: Utc::now(), elapsed: self.started.elapsed(), what });
+        self.events.push(Event {
+            sequence,
+            at: clock::now(),
+            elapsed: self.started.elapsed(),
+            what,
+        });
     }
 
     /// Writes down a value that nobody may find in a log or a database.
@@ -53,14 +59,25 @@ impl Books {
         let in_flight = self.in_flight.entry(refresh_token.clone()).or_insert(0);
         let overlapping = *in_flight;
         *in_flight += 1;
-        self.note(Happening::RefreshStarted { refresh_token, family, overlapping });
+        self.note(Happening::RefreshStarted {
+            refresh_token,
+            family,
+            overlapping,
+        });
     }
 
     /// That request is over.
-    pub(crate) fn refresh_finished(&mut self, refresh_token: Fingerprint, family: Option<FamilyId>) {
+    pub(crate) fn refresh_finished(
+        &mut self,
+        refresh_token: Fingerprint,
+        family: Option<FamilyId>,
+    ) {
         if let Some(in_flight) = self.in_flight.get_mut(&refresh_token) {
             *in_flight = in_flight.saturating_sub(1);
         }
-        self.note(Happening::RefreshFinished { refresh_token, family });
+        self.note(Happening::RefreshFinished {
+            refresh_token,
+            family,
+        });
     }
 }

@@ -35,13 +35,17 @@ impl Browser {
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn new() -> io::Result<Self> {
+        // reqwest wants a TLS provider in the process even for plain HTTP; one that is there already stays.
+        _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .cookie_store(true)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .timeout(Duration::from_secs(60))
             .build();
-        Ok(Self { client: client.map_err(io::Error::other)? })
+        Ok(Self {
+            client: client.map_err(io::Error::other)?,
+        })
     }
 
     /// Opens a page, following redirects as a browser does.
@@ -58,11 +62,17 @@ impl Browser {
     /// # Errors
     /// When the page has no form, and as [`open`](Self::open).
     pub async fn submit(&self, page: &Page) -> io::Result<Page> {
-        let form = Form::first_of(&page.body).ok_or_else(|| io::Error::other("the page has no form"))?;
-        let mut target = page.final_url.join(&form.action).map_err(io::Error::other)?;
+        let form =
+            Form::first_of(&page.body).ok_or_else(|| io::Error::other("the page has no form"))?;
+        let mut target = page
+            .final_url
+            .join(&form.action)
+            .map_err(io::Error::other)?;
         let origin = page.final_url.origin().ascii_serialization();
         if form.is_post {
-            return self.visit(Method::POST, target, form.fields, Some(&origin)).await;
+            return self
+                .visit(Method::POST, target, form.fields, Some(&origin))
+                .await;
         }
         target.query_pairs_mut().clear().extend_pairs(form.fields);
         self.visit(Method::GET, target, Vec::new(), None).await
@@ -80,7 +90,10 @@ impl Browser {
             }
             let visited = std::mem::take(&mut page.visited);
             let next = self.submit(&page).await?;
-            page = Page { visited: [visited, next.visited.clone()].concat(), ..next };
+            page = Page {
+                visited: [visited, next.visited.clone()].concat(),
+                ..next
+            };
         }
         Err(io::Error::other("too many forms"))
     }
@@ -102,22 +115,35 @@ impl Browser {
             visited.push(url.clone());
             let mut request = self.client.request(method.clone(), url.clone());
             if method == Method::POST {
-                request = request.form(&fields).header(header::ORIGIN, origin.unwrap_or("null"));
+                request = request
+                    .form(&fields)
+                    .header(header::ORIGIN, origin.unwrap_or("null"));
             }
             let response = request.send().await.map_err(without_url)?;
             let status = response.status();
-            let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let location = response
+                .headers()
+                .get(header::LOCATION)
+                .and_then(|value| value.to_str().ok());
             match location.filter(|_| status.is_redirection()) {
                 Some(location) => {
                     url = url.join(location).map_err(io::Error::other)?;
                     // Only 307 and 308 keep the method (RFC 9110 section 15.4).
-                    if !matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+                    if !matches!(
+                        status,
+                        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+                    ) {
                         method = Method::GET;
                     }
                 }
                 None => {
                     let body = response.text().await.map_err(without_url)?;
-                    return Ok(Page { final_url: url, status: status.as_u16(), body, visited });
+                    return Ok(Page {
+                        final_url: url,
+                        status: status.as_u16(),
+                        body,
+                        visited,
+                    });
                 }
             }
         }
@@ -128,7 +154,10 @@ impl Browser {
 impl Page {
     /// A query parameter of the final URL.
     pub fn query(&self, name: &str) -> Option<String> {
-        self.final_url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        self.final_url
+            .query_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     }
 }
 

@@ -28,36 +28,106 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Happening {
     /// A request reached the authorization endpoint and was consented to.
-    Authorized { client_id: String, scopes: Vec<String> },
+    Authorized {
+        /// The client that asked.
+        client_id: String,
+        /// What was granted.
+        scopes: Vec<String>,
+    },
     /// An authorization code was issued.
-    CodeIssued { client_id: String, code: Fingerprint },
+    CodeIssued {
+        /// To whom.
+        client_id: String,
+        /// Which.
+        code: Fingerprint,
+    },
     /// A request reached the token endpoint.
-    TokenCalled { grant_type: String, client_auth: ClientAuth, body: BodyFormat },
+    TokenCalled {
+        /// As it was sent; empty when the request could not be read.
+        grant_type: String,
+        /// How the client authenticated.
+        client_auth: ClientAuth,
+        /// How the body was written.
+        body: BodyFormat,
+    },
     /// A code was redeemed for a new grant.
-    CodeRedeemed { code: Fingerprint, family: FamilyId },
-    /// A refresh token was presented; `overlapping` others with the same value were still in flight.
-    RefreshStarted { refresh_token: Fingerprint, family: Option<FamilyId>, overlapping: usize },
+    CodeRedeemed {
+        /// Which.
+        code: Fingerprint,
+        /// The new grant.
+        family: FamilyId,
+    },
+    /// A refresh token was presented.
+    RefreshStarted {
+        /// Which.
+        refresh_token: Fingerprint,
+        /// Its grant, if it is known.
+        family: Option<FamilyId>,
+        /// How many requests with the same value were still in flight.
+        overlapping: usize,
+    },
     /// That request is over: answered, cut, or given up by the client.
-    RefreshFinished { refresh_token: Fingerprint, family: Option<FamilyId> },
+    RefreshFinished {
+        /// Which.
+        refresh_token: Fingerprint,
+        /// Its grant, if it is known.
+        family: Option<FamilyId>,
+    },
     /// A refresh token was redeemed, whether or not the answer ever arrives.
-    RefreshRedeemed { refresh_token: Fingerprint, family: FamilyId, generation: u64 },
+    RefreshRedeemed {
+        /// Which.
+        refresh_token: Fingerprint,
+        /// Its grant.
+        family: FamilyId,
+        /// The generation that was issued for it.
+        generation: u64,
+    },
     /// Tokens were issued.
     TokenIssued {
+        /// Under which grant.
         family: FamilyId,
+        /// The how manieth set of this grant, from 1.
         generation: u64,
+        /// The new access token.
         access_token: Fingerprint,
+        /// The new refresh token, if one was issued.
         refresh_token: Option<Fingerprint>,
     },
     /// A spent code or refresh token was used again.
-    ReuseDetected { token: Fingerprint, family: FamilyId },
+    ReuseDetected {
+        /// Which.
+        token: Fingerprint,
+        /// The grant that ended for it.
+        family: FamilyId,
+    },
     /// A whole grant ended.
-    GrantRevoked { family: FamilyId, cause: RevocationCause },
+    GrantRevoked {
+        /// Which.
+        family: FamilyId,
+        /// Why.
+        cause: RevocationCause,
+    },
     /// One access token ended, its grant lives on.
-    AccessTokenRevoked { family: FamilyId, access_token: Fingerprint },
+    AccessTokenRevoked {
+        /// Its grant.
+        family: FamilyId,
+        /// Which.
+        access_token: Fingerprint,
+    },
     /// The provider said no.
-    Refused { endpoint: &'static str, error: String },
+    Refused {
+        /// Where: authorize, token, revoke, userinfo or events.
+        endpoint: &'static str,
+        /// The error code, or why the browser was not sent back.
+        error: String,
+    },
     /// A scripted fault took effect.
-    Faulted { endpoint: Endpoint, fault: &'static str },
+    Faulted {
+        /// Where.
+        endpoint: Endpoint,
+        /// The kind of fault.
+        fault: &'static str,
+    },
 }
 
 /// The number of a grant: everything that descends from one authorization code.
@@ -108,7 +178,13 @@ impl Fingerprint {
     /// The fingerprint of a value.
     pub fn of(value: &str) -> Self {
         let hash = digest::digest(&digest::SHA256, value.as_bytes());
-        Self(hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+        Self(
+            hash.as_ref()
+                .iter()
+                .take(6)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
     }
 }
 

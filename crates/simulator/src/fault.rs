@@ -49,7 +49,11 @@ pub enum Fault {
 impl Fault {
     /// A status with an empty body.
     pub fn status(status: u16) -> Self {
-        Self::Answer { status, headers: Vec::new(), body: String::new() }
+        Self::Answer {
+            status,
+            headers: Vec::new(),
+            body: String::new(),
+        }
     }
 
     /// An OAuth error answer (RFC 6749 section 5.2), for example `error(400, "invalid_grant")`;
@@ -61,30 +65,50 @@ impl Fault {
 
     /// 200 with an HTML page, as a maintenance page or a captive portal gives.
     pub fn html() -> Self {
-        Self::body(200, "text/html", "<!doctype html><title>Back soon</title><p>Back soon".to_owned())
+        Self::body(
+            200,
+            "text/html",
+            "<!doctype html><title>Back soon</title><p>Back soon".to_owned(),
+        )
     }
 
     /// 429 with `Retry-After` in seconds.
     pub fn too_many_requests(retry_after: u64) -> Self {
         let headers = vec![("retry-after".to_owned(), retry_after.to_string())];
-        Self::Answer { status: 429, headers, body: String::new() }
+        Self::Answer {
+            status: 429,
+            headers,
+            body: String::new(),
+        }
     }
 
     /// 302 to another place.
     pub fn redirect(location: &str) -> Self {
         let headers = vec![("location".to_owned(), location.to_owned())];
-        Self::Answer { status: 302, headers, body: String::new() }
+        Self::Answer {
+            status: 302,
+            headers,
+            body: String::new(),
+        }
     }
 
     /// 200 with a JSON string of this many bytes.
     pub fn huge_body(bytes: usize) -> Self {
-        Self::body(200, "application/json", format!("\"{}\"", "x".repeat(bytes.saturating_sub(2))))
+        Self::body(
+            200,
+            "application/json",
+            format!("\"{}\"", "x".repeat(bytes.saturating_sub(2))),
+        )
     }
 
     /// Any status, content type and body.
     pub fn body(status: u16, content_type: &str, body: String) -> Self {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
-        Self::Answer { status, headers, body }
+        Self::Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// Its name in the ledger.

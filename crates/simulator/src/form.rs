@@ -26,7 +26,8 @@ impl Form {
                 Token::StartTag(tag) if *tag.name == b"form" => {
                     form.get_or_insert_with(|| Self {
                         action: attribute(&tag, "action").unwrap_or_default(),
-                        is_post: attribute(&tag, "method").is_some_and(|method| method.eq_ignore_ascii_case("post")),
+                        is_post: attribute(&tag, "method")
+                            .is_some_and(|method| method.eq_ignore_ascii_case("post")),
                         fields: Vec::new(),
                     });
                 }
@@ -45,7 +46,9 @@ impl Form {
 
 /// What an element adds to the submission; of several buttons only the first is clicked.
 fn field(tag: &StartTag<()>, clicked: &mut bool) -> Option<(String, String)> {
-    let kind = attribute(tag, "type").unwrap_or_default().to_ascii_lowercase();
+    let kind = attribute(tag, "type")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let is_button = *tag.name == b"button" && (kind.is_empty() || kind == "submit");
     let is_submit = is_button || (*tag.name == b"input" && kind == "submit");
     let counts = match kind.as_str() {
@@ -60,7 +63,9 @@ fn field(tag: &StartTag<()>, clicked: &mut bool) -> Option<(String, String)> {
 
 fn attribute(tag: &StartTag<()>, name: &str) -> Option<String> {
     let attributes: &BTreeMap<HtmlString, Spanned<HtmlString, ()>> = &tag.attributes;
-    attributes.get(name.as_bytes()).map(|value| String::from_utf8_lossy(value).into_owned())
+    attributes
+        .get(name.as_bytes())
+        .map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
 #[cfg(test)]
@@ -75,8 +80,13 @@ mod tests {
              <button name=answer value=yes>Yes</button><button name=answer value=no>No</button></form>\
              <input name=outside>",
         );
-        let fields = [("ticket", "x\"y"), ("answer", "yes")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let expected = Form { action: "/go?a=1&b=2".to_owned(), is_post: true, fields: fields.to_vec() };
+        let fields = [("ticket", "x\"y"), ("answer", "yes")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = Form {
+            action: "/go?a=1&b=2".to_owned(),
+            is_post: true,
+            fields: fields.to_vec(),
+        };
         assert_eq!(form, Some(expected));
     }
 

@@ -96,7 +96,9 @@ impl Grants {
     pub(crate) fn bearer(&self, access_token: &str) -> Option<Bearer> {
         let token = self.access_tokens.get(access_token)?;
         let family = self.families.get(&token.family)?;
-        let expired = token.expires.is_some_and(|expires| expires <= Instant::now());
+        let expired = token
+            .expires
+            .is_some_and(|expires| expires <= Instant::now());
         (family.live && !token.revoked && !expired).then(|| Bearer {
             account: family.consented.account.clone(),
             scopes: token.scopes.clone(),
@@ -106,7 +108,11 @@ impl Grants {
     /// Whether a redemption of this refresh token would succeed now.
     pub(crate) fn is_redeemable(&self, refresh_token: &str, rotation: Rotation) -> bool {
         self.refresh_tokens.get(refresh_token).is_some_and(|token| {
-            token.is_accepted(rotation) && self.families.get(&token.family).is_some_and(|family| family.live)
+            token.is_accepted(rotation)
+                && self
+                    .families
+                    .get(&token.family)
+                    .is_some_and(|family| family.live)
         })
     }
 
@@ -145,14 +151,28 @@ impl Records {
             code: Fingerprint::of(&code),
         });
         let expires = Instant::now() + CODE_LIFETIME;
-        self.grants.codes.insert(code.clone(), Code { consented, family: None, expires });
+        self.grants.codes.insert(
+            code.clone(),
+            Code {
+                consented,
+                family: None,
+                expires,
+            },
+        );
         code
     }
 
     /// Opens a grant.
     pub(crate) fn open_family(&mut self, consented: Consented) -> FamilyId {
         let id = FamilyId(self.grants.families.len() as u64 + 1);
-        self.grants.families.insert(id, Family { consented, generation: 0, live: true });
+        self.grants.families.insert(
+            id,
+            Family {
+                consented,
+                generation: 0,
+                live: true,
+            },
+        );
         id
     }
 
@@ -172,14 +192,26 @@ impl Records {
         let access_token = random::id("at-sim-");
         self.books.keep_secret(&access_token);
         let expires = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
-        let record = AccessToken { family: id, scopes: scopes.clone(), expires, revoked: false };
-        self.grants.access_tokens.insert(access_token.clone(), record);
+        let record = AccessToken {
+            family: id,
+            scopes: scopes.clone(),
+            expires,
+            revoked: false,
+        };
+        self.grants
+            .access_tokens
+            .insert(access_token.clone(), record);
 
         let refresh_token = with_refresh_token.then(|| random::id("rt-sim-"));
         if let Some(refresh_token) = &refresh_token {
             self.books.keep_secret(refresh_token);
-            let record = RefreshToken { family: id, first_redeemed: None };
-            self.grants.refresh_tokens.insert(refresh_token.clone(), record);
+            let record = RefreshToken {
+                family: id,
+                first_redeemed: None,
+            };
+            self.grants
+                .refresh_tokens
+                .insert(refresh_token.clone(), record);
         }
 
         self.books.note(Happening::TokenIssued {
@@ -188,14 +220,26 @@ impl Records {
             access_token: Fingerprint::of(&access_token),
             refresh_token: refresh_token.as_deref().map(Fingerprint::of),
         });
-        Some(Issued { consented, scopes, access_token, refresh_token, lifetime })
+        Some(Issued {
+            consented,
+            scopes,
+            access_token,
+            refresh_token,
+            lifetime,
+        })
     }
 
     /// Ends a grant with all its tokens.
     pub(crate) fn revoke_family(&mut self, id: FamilyId, cause: RevocationCause) {
-        if let Some(family) = self.grants.families.get_mut(&id).filter(|family| family.live) {
+        if let Some(family) = self
+            .grants
+            .families
+            .get_mut(&id)
+            .filter(|family| family.live)
+        {
             family.live = false;
-            self.books.note(Happening::GrantRevoked { family: id, cause });
+            self.books
+                .note(Happening::GrantRevoked { family: id, cause });
         }
     }
 
@@ -205,7 +249,10 @@ impl Records {
             if token.family == id && !token.revoked {
                 token.revoked = true;
                 let access_token = Fingerprint::of(value);
-                self.books.note(Happening::AccessTokenRevoked { family: id, access_token });
+                self.books.note(Happening::AccessTokenRevoked {
+                    family: id,
+                    access_token,
+                });
             }
         }
     }
@@ -214,16 +261,25 @@ impl Records {
     /// that one, unless its grant has no refresh token and so nothing else to live on. Unknown tokens are no error.
     pub(crate) fn revoke(&mut self, client_id: &str, token: &str) {
         let owned = |family: &Family| family.consented.client_id == client_id;
-        let Some(id) = self.grants.family_of(token) else { return };
+        let Some(id) = self.grants.family_of(token) else {
+            return;
+        };
         if !self.grants.families.get(&id).is_some_and(owned) {
             return;
         }
-        let refreshable = self.grants.refresh_tokens.values().any(|token| token.family == id);
+        let refreshable = self
+            .grants
+            .refresh_tokens
+            .values()
+            .any(|token| token.family == id);
         match self.grants.access_tokens.get_mut(token) {
             Some(access_token) if refreshable => {
                 access_token.revoked = true;
                 let access_token = Fingerprint::of(token);
-                self.books.note(Happening::AccessTokenRevoked { family: id, access_token });
+                self.books.note(Happening::AccessTokenRevoked {
+                    family: id,
+                    access_token,
+                });
             }
             _ => self.revoke_family(id, RevocationCause::Client),
         }

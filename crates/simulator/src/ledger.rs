@@ -92,7 +92,10 @@ impl Ledger {
 
     /// The grants that were not revoked.
     pub fn live_grants(&self) -> Vec<Grant> {
-        self.grants().into_iter().filter(|grant| grant.live).collect()
+        self.grants()
+            .into_iter()
+            .filter(|grant| grant.live)
+            .collect()
     }
 
     /// Whether the provider accepts this access token now.
@@ -103,7 +106,10 @@ impl Ledger {
     /// Whether the provider would redeem this refresh token now.
     pub fn is_refresh_token_live(&self, refresh_token: &str) -> bool {
         let rotation = self.provider.behaviour().rotation;
-        self.provider.lock().grants.is_redeemable(refresh_token, rotation)
+        self.provider
+            .lock()
+            .grants
+            .is_redeemable(refresh_token, rotation)
     }
 
     /// The grant that an access or refresh token belongs to.
@@ -114,7 +120,12 @@ impl Ledger {
     /// Every code and token ever issued, and every state, verifier, client secret and completion token received:
     /// what must be found in no log and no database.
     pub fn secrets_issued(&self) -> Vec<String> {
-        self.provider.lock().books.secrets().map(str::to_owned).collect()
+        self.provider
+            .lock()
+            .books
+            .secrets()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Waits until something that is asked of the ledger holds; asked again after each event.
@@ -128,6 +139,12 @@ impl Ledger {
     }
 
     fn count(&self, wanted: impl Fn(&Happening) -> bool) -> usize {
-        self.provider.lock().books.events().iter().filter(|event| wanted(&event.what)).count()
+        self.provider
+            .lock()
+            .books
+            .events()
+            .iter()
+            .filter(|event| wanted(&event.what))
+            .count()
     }
 }

@@ -27,10 +27,19 @@ pub(crate) async fn answer(
 ) -> Response {
     let lane = provider.faults.lane(endpoint);
     lane.pass_gate().await;
-    let Some(fault) = lane.next() else { return process() };
-    provider.note(Happening::Faulted { endpoint, fault: fault.name() });
+    let Some(fault) = lane.next() else {
+        return process();
+    };
+    provider.note(Happening::Faulted {
+        endpoint,
+        fault: fault.name(),
+    });
     match fault {
-        Fault::Answer { status, headers, body } => canned(status, headers, body),
+        Fault::Answer {
+            status,
+            headers,
+            body,
+        } => canned(status, headers, body),
         Fault::Delay(wait) => {
             tokio::time::sleep(wait).await;
             process()
@@ -81,19 +90,31 @@ fn mislabel(mut response: Response, content_type: &str) -> Response {
 /// Announces the whole body, sends half of it, and breaks the connection.
 async fn truncate(response: Response) -> Response {
     let (mut parts, body) = whole(response).await;
-    parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, body.len().into());
     let half = body.slice(..body.len() / 2);
     let broken = stream::once(async {
         // Gives the server a turn to send the first half before it learns that there is no second.
         tokio::task::yield_now().await;
         Err(io::Error::from(io::ErrorKind::ConnectionAborted))
     });
-    Response::from_parts(parts, Body::from_stream(stream::iter([Ok(half)]).chain(broken)))
+    Response::from_parts(
+        parts,
+        Body::from_stream(stream::iter([Ok(half)]).chain(broken)),
+    )
 }
 
-async fn drip(response: Response, pause: Duration, provider: &Provider, in_flight: impl Send + 'static) -> Response {
+async fn drip(
+    response: Response,
+    pause: Duration,
+    provider: &Provider,
+    in_flight: impl Send + 'static,
+) -> Response {
     let (mut parts, body) = whole(response).await;
-    parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, body.len().into());
     let drops = stream::unfold((body, in_flight), move |(mut rest, in_flight)| async move {
         if rest.is_empty() {
             return None;
@@ -102,7 +123,10 @@ async fn drip(response: Response, pause: Duration, provider: &Provider, in_fligh
         let drop = rest.split_to(1);
         Some((Ok::<_, Infallible>(drop), (rest, in_flight)))
     });
-    Response::from_parts(parts, Body::from_stream(drops.take_until(provider.closing.clone().cancelled_owned())))
+    Response::from_parts(
+        parts,
+        Body::from_stream(drops.take_until(provider.closing.clone().cancelled_owned())),
+    )
 }
 
 async fn whole(response: Response) -> (axum::http::response::Parts, Bytes) {

@@ -110,7 +110,11 @@ pub enum TokenAnswer {
 impl Client {
     /// A client with a fresh random secret and no registered redirect URI.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), secret: random::id("secret-sim-"), redirect_uris: Vec::new() }
+        Self {
+            id: id.into(),
+            secret: random::id("secret-sim-"),
+            redirect_uris: Vec::new(),
+        }
     }
 
     /// The same client with one more exact redirect URI.

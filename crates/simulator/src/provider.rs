@@ -49,10 +49,16 @@ impl Provider {
             returns: watch::Sender::default(),
             clients: Mutex::default(),
             behaviour: Mutex::new(options.behaviour),
-            records: Mutex::new(Records { books: Books::new(), grants: Grants::default() }),
+            records: Mutex::new(Records {
+                books: Books::new(),
+                grants: Grants::default(),
+            }),
             changed: watch::Sender::default(),
         };
-        options.clients.into_iter().for_each(|client| provider.register(client));
+        options
+            .clients
+            .into_iter()
+            .for_each(|client| provider.register(client));
         provider
     }
 
@@ -78,7 +84,10 @@ impl Provider {
 
     /// Writes down that an endpoint said no.
     pub(crate) fn refuse(&self, endpoint: &'static str, error: &str) {
-        self.note(Happening::Refused { endpoint, error: error.to_owned() });
+        self.note(Happening::Refused {
+            endpoint,
+            error: error.to_owned(),
+        });
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {

@@ -47,8 +47,12 @@ impl Records {
         if let Some(record) = self.grants.codes.get_mut(code) {
             record.family = Some(family);
         }
-        self.books.note(Happening::CodeRedeemed { code: Fingerprint::of(code), family });
-        self.issue(family, scopes, behaviour.issues_refresh_tokens, behaviour).ok_or(INVALID_GRANT)
+        self.books.note(Happening::CodeRedeemed {
+            code: Fingerprint::of(code),
+            family,
+        });
+        self.issue(family, scopes, behaviour.issues_refresh_tokens, behaviour)
+            .ok_or(INVALID_GRANT)
     }
 
     /// Redeems a refresh token as the rotation policy has it.
@@ -59,7 +63,11 @@ impl Records {
         scopes: Option<Vec<String>>,
         behaviour: &Behaviour,
     ) -> Result<Issued, Refusal> {
-        let token = self.grants.refresh_tokens.get_mut(refresh_token).ok_or(INVALID_GRANT)?;
+        let token = self
+            .grants
+            .refresh_tokens
+            .get_mut(refresh_token)
+            .ok_or(INVALID_GRANT)?;
         let id = token.family;
         let family = self.grants.families.get(&id).ok_or(INVALID_GRANT)?;
         if !family.live || family.consented.client_id != client_id {
@@ -85,11 +93,15 @@ impl Records {
             self.revoke_access_tokens(id);
         }
         let rotates = behaviour.rotation != Rotation::None;
-        self.issue(id, scopes, rotates, behaviour).ok_or(INVALID_GRANT)
+        self.issue(id, scopes, rotates, behaviour)
+            .ok_or(INVALID_GRANT)
     }
 
     fn punish_reuse(&mut self, token: &str, family: FamilyId, cause: RevocationCause) {
-        self.books.note(Happening::ReuseDetected { token: Fingerprint::of(token), family });
+        self.books.note(Happening::ReuseDetected {
+            token: Fingerprint::of(token),
+            family,
+        });
         self.revoke_family(family, cause);
     }
 }
@@ -114,9 +126,18 @@ mod tests {
     #[test]
     fn the_verifier_of_rfc_7636_appendix_b_proves_its_challenge() {
         let challenge = Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
-        assert!(proves(challenge, Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")));
-        assert!(!proves(challenge, Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXK")));
+        assert!(proves(
+            challenge,
+            Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+        ));
+        assert!(!proves(
+            challenge,
+            Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXK")
+        ));
         assert!(!proves(challenge, None));
-        assert!(!proves(None, Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")));
+        assert!(!proves(
+            None,
+            Some("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+        ));
     }
 }

@@ -11,7 +11,8 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    connection::Connection, fault::Endpoint, grants::Bearer, ledger::Ledger, misbehaviour, provider::Provider,
+    connection::Connection, fault::Endpoint, grants::Bearer, ledger::Ledger, misbehaviour,
+    provider::Provider,
 };
 
 /// `GET /userinfo` (OpenID Connect Core section 5.3).
@@ -20,25 +21,26 @@ pub(crate) async fn userinfo(
     ConnectInfo(connection): ConnectInfo<Connection>,
     headers: HeaderMap,
 ) -> Response {
-    let process = || match bearer(&provider, &headers, "userinfo") {
-        Ok(Bearer { account, .. }) => {
-            Json(json!({ "sub": account.sub, "email": account.email, "name": account.name })).into_response()
+    let process = || match bearer(&provider, &headers) {
+        Some(Bearer { account, .. }) => {
+            Json(json!({ "sub": account.sub, "email": account.email, "name": account.name }))
+                .into_response()
         }
-        Err(refusal) => refusal,
+        None => invalid_token(&provider, "userinfo"),
     };
     misbehaviour::answer(&provider, Endpoint::Userinfo, &connection, (), process).await
 }
 
 /// `GET /api/events`: shows that an access token works.
 pub(crate) async fn events(State(provider): State<Arc<Provider>>, headers: HeaderMap) -> Response {
-    match bearer(&provider, &headers, "events") {
-        Ok(Bearer { account, scopes }) => Json(json!({
+    match bearer(&provider, &headers) {
+        Some(Bearer { account, scopes }) => Json(json!({
             "account": account.sub,
             "scopes": scopes,
             "items": [{ "id": "event-1", "summary": "A simulated event" }],
         }))
         .into_response(),
-        Err(refusal) => refusal,
+        None => invalid_token(&provider, "events"),
     }
 }
 
@@ -80,17 +82,20 @@ pub(crate) async fn ledger(State(provider): State<Arc<Provider>>) -> Json<Value>
     }))
 }
 
-/// Who a request speaks for, or the answer of RFC 6750 section 3.
-fn bearer(provider: &Provider, headers: &HeaderMap, endpoint: &'static str) -> Result<Bearer, Response> {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = authorization
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    let found = token.and_then(|token| provider.lock().grants.bearer(token));
-    found.ok_or_else(|| {
-        provider.refuse(endpoint, "invalid_token");
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
-        (StatusCode::UNAUTHORIZED, challenge, Json(json!({ "error": "invalid_token" }))).into_response()
-    })
+/// Who a request speaks for (RFC 6750 section 2.1).
+fn bearer(provider: &Provider, headers: &HeaderMap) -> Option<Bearer> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = authorization.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    is_bearer
+        .then(|| provider.lock().grants.bearer(token.trim()))
+        .flatten()
+}
+
+/// RFC 6750 section 3.
+fn invalid_token(provider: &Provider, endpoint: &'static str) -> Response {
+    provider.refuse(endpoint, "invalid_token");
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
+    let body = Json(json!({ "error": "invalid_token" }));
+    (StatusCode::UNAUTHORIZED, challenge, body).into_response()
 }

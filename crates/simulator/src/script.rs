@@ -126,7 +126,11 @@ impl Lane {
     }
 
     async fn reached(&self, count: usize) {
-        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting >= count).await;
+        let _ = self
+            .waiting
+            .subscribe()
+            .wait_for(|waiting| *waiting >= count)
+            .await;
     }
 
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {

@@ -33,7 +33,8 @@ impl Simulator {
         let base_url = format!("http://{}", listener.local_addr()?);
         let provider = Arc::new(Provider::new(base_url, options));
 
-        let app = routes::router(Arc::clone(&provider)).into_make_service_with_connect_info::<Connection>();
+        let app = routes::router(Arc::clone(&provider))
+            .into_make_service_with_connect_info::<Connection>();
         let closing = provider.closing.clone();
         let served = axum::serve(CuttableListener(listener), app)
             .with_graceful_shutdown(closing.clone().cancelled_owned());
@@ -42,7 +43,11 @@ impl Simulator {
                 tracing::error!(%error, "the simulator stopped serving");
             }
         });
-        Ok(Self { provider, serving, closing: closing.drop_guard() })
+        Ok(Self {
+            provider,
+            serving,
+            closing: closing.drop_guard(),
+        })
     }
 
     /// `http://127.0.0.1:<port>`, without a trailing slash; also the provider's issuer.
@@ -73,7 +78,11 @@ impl Simulator {
     /// Revokes every live grant of an account (`sub`), as a user does in the provider's settings.
     pub fn revoke_by_user(&self, account: &str) {
         self.provider.record(|records| {
-            let of_account = records.grants.all().into_iter().filter(|grant| grant.account == account);
+            let of_account = records
+                .grants
+                .all()
+                .into_iter()
+                .filter(|grant| grant.account == account);
             of_account.for_each(|grant| records.revoke_family(grant.family, RevocationCause::User));
         });
     }
@@ -85,11 +94,17 @@ impl Simulator {
 
     /// A signed ES256 token of an app user with `iss`, `sub`, `aud`, `iat` and `exp`.
     pub fn app_user_token(&self, user_id: &str, audience: &str, lifetime: Duration) -> String {
-        self.app_user_token_draft(user_id, audience, lifetime).sign()
+        self.app_user_token_draft(user_id, audience, lifetime)
+            .sign()
     }
 
     /// The same, not signed yet: claims, header and key can be spoilt for negative tests.
-    pub fn app_user_token_draft(&self, user_id: &str, audience: &str, lifetime: Duration) -> TokenDraft {
+    pub fn app_user_token_draft(
+        &self,
+        user_id: &str,
+        audience: &str,
+        lifetime: Duration,
+    ) -> TokenDraft {
         self.provider.app.draft(user_id, audience, lifetime)
     }
 
@@ -102,7 +117,11 @@ impl Simulator {
     pub async fn wait_for_return(&self, authorization_id: &str) -> BTreeMap<String, String> {
         let mut returns = self.provider.returns.subscribe();
         loop {
-            let arrived = returns.borrow_and_update().iter().find(|query| is_of(query, authorization_id)).cloned();
+            let arrived = returns
+                .borrow_and_update()
+                .iter()
+                .find(|query| is_of(query, authorization_id))
+                .cloned();
             if let Some(query) = arrived {
                 return query;
             }
@@ -119,7 +138,10 @@ impl Simulator {
     /// Ends held requests, closes the listener and waits until all is down, five seconds at most.
     pub async fn shutdown(mut self) {
         drop(self.closing);
-        if timeout(Duration::from_secs(5), &mut self.serving).await.is_err() {
+        if timeout(Duration::from_secs(5), &mut self.serving)
+            .await
+            .is_err()
+        {
             self.serving.abort();
         }
     }
@@ -127,10 +149,14 @@ impl Simulator {
 
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Simulator").field("base_url", &self.base_url()).finish_non_exhaustive()
+        f.debug_struct("Simulator")
+            .field("base_url", &self.base_url())
+            .finish_non_exhaustive()
     }
 }
 
 fn is_of(query: &BTreeMap<String, String>, authorization_id: &str) -> bool {
-    query.get("authorization_id").is_some_and(|id| id == authorization_id)
+    query
+        .get("authorization_id")
+        .is_some_and(|id| id == authorization_id)
 }

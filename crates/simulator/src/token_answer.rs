@@ -5,12 +5,12 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use chrono::Utc;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use crate::{
     app_identity::object,
+    clock,
     event::ClientAuth,
     grants::Issued,
     options::{Behaviour, TokenAnswer},
@@ -20,7 +20,12 @@ use crate::{
 };
 
 /// The answer to a redeemed code or refresh token.
-pub(crate) fn granted(provider: &Provider, behaviour: &Behaviour, issued: &Issued, refreshed: bool) -> Response {
+pub(crate) fn granted(
+    provider: &Provider,
+    behaviour: &Behaviour,
+    issued: &Issued,
+    refreshed: bool,
+) -> Response {
     let body = match behaviour.token_answer {
         TokenAnswer::Json => plain(provider, behaviour, issued, "Bearer", " "),
         TokenAnswer::Form => plain(provider, behaviour, issued, "bearer", ","),
@@ -31,7 +36,16 @@ pub(crate) fn granted(provider: &Provider, behaviour: &Behaviour, issued: &Issue
             body
         }
         TokenAnswer::Nested => {
-            let mut user = plain(provider, &Behaviour { extra_answer: Map::new(), ..behaviour.clone() }, issued, "user", ",");
+            let mut user = plain(
+                provider,
+                &Behaviour {
+                    extra_answer: Map::new(),
+                    ..behaviour.clone()
+                },
+                issued,
+                "user",
+                ",",
+            );
             user.insert("id".to_owned(), issued.consented.account.sub.clone().into());
             let mut body = object(json!({
                 "ok": true, "app_id": "app-sim", "authed_user": user,
@@ -45,7 +59,11 @@ pub(crate) fn granted(provider: &Provider, behaviour: &Behaviour, issued: &Issue
 }
 
 /// The answer to a request that is refused (RFC 6749 section 5.2).
-pub(crate) fn refused(behaviour: &Behaviour, client_auth: ClientAuth, refusal: Refusal) -> Response {
+pub(crate) fn refused(
+    behaviour: &Behaviour,
+    client_auth: ClientAuth,
+    refusal: Refusal,
+) -> Response {
     let mut body = object(json!({ "error": refusal.0 }));
     let status = match behaviour.token_answer {
         TokenAnswer::Json if refusal == INVALID_CLIENT => StatusCode::UNAUTHORIZED,
@@ -59,7 +77,9 @@ pub(crate) fn refused(behaviour: &Behaviour, client_auth: ClientAuth, refusal: R
     let mut response = written(behaviour, status, body);
     if status == StatusCode::UNAUTHORIZED && client_auth == ClientAuth::ClientSecretBasic {
         let challenge = header::HeaderValue::from_static("Basic realm=\"simulator\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
 }
@@ -91,7 +111,7 @@ fn plain(
 
 /// OpenID Connect Core section 2.
 fn id_token(provider: &Provider, issued: &Issued) -> String {
-    let (consented, now) = (&issued.consented, Utc::now().timestamp());
+    let (consented, now) = (&issued.consented, clock::now().timestamp());
     let account = &consented.account;
     let mut claims = object(json!({
         "iss": provider.base_url, "sub": account.sub, "aud": consented.client_id,
@@ -115,6 +135,9 @@ fn written(behaviour: &Behaviour, status: StatusCode, body: Map<String, Value>) 
             other => form.append_pair(name, &other.to_string()),
         };
     }
-    let form_encoded = [(header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")];
+    let form_encoded = [(
+        header::CONTENT_TYPE,
+        "application/x-www-form-urlencoded; charset=utf-8",
+    )];
     (status, not_stored, form_encoded, form.finish()).into_response()
 }

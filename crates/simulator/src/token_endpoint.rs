@@ -43,7 +43,9 @@ pub(crate) async fn revoke(
 ) -> Response {
     let process = || {
         let request = TokenRequest::read(&headers, &body);
-        let client_auth = request.as_ref().map_or(ClientAuth::None, |request| request.client_auth);
+        let client_auth = request
+            .as_ref()
+            .map_or(ClientAuth::None, |request| request.client_auth);
         let revoked = request.and_then(|request| {
             let client_id = request.authenticate(&provider)?;
             let token = request.required("token")?;
@@ -71,7 +73,8 @@ struct InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let refresh_token = self.refresh_token.clone();
-        self.provider.record(|records| records.books.refresh_finished(refresh_token, self.family));
+        self.provider
+            .record(|records| records.books.refresh_finished(refresh_token, self.family));
     }
 }
 
@@ -87,37 +90,55 @@ fn arrived(provider: &Arc<Provider>, request: &Result<TokenRequest, Refusal>) ->
     };
     let refresh_token = request.parameter("refresh_token");
     provider.record(|records| {
-        request.secrets().for_each(|secret| records.books.keep_secret(secret));
+        request
+            .secrets()
+            .for_each(|secret| records.books.keep_secret(secret));
         records.books.note(Happening::TokenCalled {
-            grant_type: request.parameter("grant_type").unwrap_or_default().to_owned(),
+            grant_type: request
+                .parameter("grant_type")
+                .unwrap_or_default()
+                .to_owned(),
             client_auth: request.client_auth,
             body: request.body,
         });
         let value = refresh_token?;
         let (refresh_token, family) = (Fingerprint::of(value), records.grants.family_of(value));
         records.books.refresh_started(refresh_token.clone(), family);
-        Some(InFlight { provider: Arc::clone(provider), refresh_token, family })
+        Some(InFlight {
+            provider: Arc::clone(provider),
+            refresh_token,
+            family,
+        })
     })
 }
 
 fn redeem(provider: &Provider, request: Result<TokenRequest, Refusal>) -> Response {
     let behaviour = provider.behaviour();
-    let client_auth = request.as_ref().map_or(ClientAuth::None, |request| request.client_auth);
+    let client_auth = request
+        .as_ref()
+        .map_or(ClientAuth::None, |request| request.client_auth);
     let redeemed = request.and_then(|request| {
         let client_id = request.authenticate(provider)?;
         match request.required("grant_type")? {
             "authorization_code" => {
                 let code = request.required("code")?;
-                let (redirect_uri, verifier) = (request.parameter("redirect_uri"), request.parameter("code_verifier"));
+                let (redirect_uri, verifier) = (
+                    request.parameter("redirect_uri"),
+                    request.parameter("code_verifier"),
+                );
                 provider
-                    .record(|records| records.redeem_code(client_id, code, redirect_uri, verifier, &behaviour))
+                    .record(|records| {
+                        records.redeem_code(client_id, code, redirect_uri, verifier, &behaviour)
+                    })
                     .map(|issued| (issued, false))
             }
             "refresh_token" => {
                 let refresh_token = request.required("refresh_token")?;
                 let scopes = request.parameter("scope").map(scopes_of);
                 provider
-                    .record(|records| records.redeem_refresh_token(client_id, refresh_token, scopes, &behaviour))
+                    .record(|records| {
+                        records.redeem_refresh_token(client_id, refresh_token, scopes, &behaviour)
+                    })
                     .map(|issued| (issued, true))
             }
             _ => Err(Refusal("unsupported_grant_type")),

@@ -31,12 +31,14 @@ impl TokenRequest {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
         let (format, parameters) = match content_type.split(';').next().map(str::trim) {
-            Some("application/x-www-form-urlencoded") => {
-                (BodyFormat::Form, form_urlencoded::parse(body).into_owned().collect())
-            }
-            Some("application/json") => {
-                (BodyFormat::Json, serde_json::from_slice(body).map_err(|_| INVALID_REQUEST)?)
-            }
+            Some("application/x-www-form-urlencoded") => (
+                BodyFormat::Form,
+                form_urlencoded::parse(body).into_owned().collect(),
+            ),
+            Some("application/json") => (
+                BodyFormat::Json,
+                serde_json::from_slice(body).map_err(|_| INVALID_REQUEST)?,
+            ),
             _ => return Err(INVALID_REQUEST),
         };
         let mut request = Self {
@@ -67,7 +69,10 @@ impl TokenRequest {
 
     /// A parameter that is present and not empty.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.parameters
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// A parameter that has to be there.
@@ -79,7 +84,11 @@ impl TokenRequest {
     pub(crate) fn authenticate(&self, provider: &Provider) -> Result<&str, Refusal> {
         let id = self.client_id.as_deref().ok_or(INVALID_CLIENT)?;
         let client = provider.client(id).ok_or(INVALID_CLIENT)?;
-        if self.client_secret.as_deref() == Some(&client.secret) { Ok(id) } else { Err(INVALID_CLIENT) }
+        if self.client_secret.as_deref() == Some(&client.secret) {
+            Ok(id)
+        } else {
+            Err(INVALID_CLIENT)
+        }
     }
 
     /// The values in it that nobody may find in a log or a database.
@@ -104,5 +113,7 @@ fn basic(authorization: &str) -> Option<(String, String)> {
 
 fn form_decoded(value: &str) -> Option<String> {
     // Encoded, it holds no separator: the whole is one name without a value.
-    form_urlencoded::parse(value.as_bytes()).next().map(|(name, _)| name.into_owned())
+    form_urlencoded::parse(value.as_bytes())
+        .next()
+        .map(|(name, _)| name.into_owned())
 }

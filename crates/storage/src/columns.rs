@@ -15,8 +15,7 @@ const APP_USER: &str = "APP_USER";
 
 /// Reads a time.
 pub(crate) fn time(what: &'static str, milliseconds: i64) -> Result<Timestamp, StorageError> {
-    DateTime::from_timestamp_millis(milliseconds)
-        .ok_or_else(|| corrupt(what, "it is not a time"))
+    DateTime::from_timestamp_millis(milliseconds).ok_or_else(|| corrupt(what, "it is not a time"))
 }
 
 /// Reads a time that may be absent.

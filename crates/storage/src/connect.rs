@@ -3,7 +3,7 @@
 use std::{fs::OpenOptions, io, path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseBackend, DbErr,
+    ConnectOptions, Database, DatabaseBackend,
     sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tokend_keyring::Keyring;

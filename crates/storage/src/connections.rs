@@ -1,1 +1,246 @@
-//! x
+//! Connections and their credentials at rest.
+
+mod connect;
+pub(crate) mod locked;
+pub(crate) mod row;
+mod uses;
+
+use async_trait::async_trait;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, LockType},
+};
+use tokend_model::{
+    Account, Connection, ConnectionFilter, ConnectionId, ConnectionStatus, ConnectionUse,
+    ConnectorId, Credential, Label, Owner, Timestamp, WorkspaceName,
+    ports::{Connections, NewConnection, Page, StorageError},
+};
+
+use self::{
+    locked::{close_claims, delete_credentials, lock_connection, readable_credential},
+    row::{read_connection, read_credential},
+};
+use crate::{
+    Storage,
+    columns::owner_columns,
+    entities::{
+        connection::{ActiveModel, Column, Entity, Model},
+        connection_usage, credential,
+    },
+    faults::by_meaning,
+};
+
+#[async_trait]
+impl Connections for Storage {
+    async fn find(
+        &self,
+        workspace: &WorkspaceName,
+        connector_id: &ConnectorId,
+        owner: &Owner,
+        label: &Label,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
+        let (owner_kind, owner_user) = owner_columns(owner);
+        let query = Entity::find()
+            .filter(Column::Workspace.eq(workspace.as_str()))
+            .filter(Column::ConnectorId.eq(connector_id.as_str()))
+            .filter(Column::OwnerKind.eq(owner_kind))
+            .filter(Column::OwnerUser.eq(owner_user))
+            .filter(Column::Label.eq(label.as_str()));
+        self.one(query).await
+    }
+
+    async fn get(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
+        let query =
+            Entity::find_by_id(id.as_str()).filter(Column::Workspace.eq(workspace.as_str()));
+        self.one(query).await
+    }
+
+    async fn list(
+        &self,
+        workspace: &WorkspaceName,
+        filter: &ConnectionFilter,
+        page: &Page,
+    ) -> Result<Vec<Connection>, StorageError> {
+        let mut query = Entity::find()
+            .filter(Column::Workspace.eq(workspace.as_str()))
+            .order_by_asc(Column::Id)
+            .limit(page.limit);
+        if let Some(after) = &page.after {
+            query = query.filter(Column::Id.gt(after));
+        }
+        if let Some(connector_id) = &filter.connector_id {
+            query = query.filter(Column::ConnectorId.eq(connector_id.as_str()));
+        }
+        if let Some(integration_type) = &filter.integration_type {
+            query = query.filter(Column::IntegrationType.eq(integration_type.as_str()));
+        }
+        if let Some(owner) = &filter.owner {
+            let (owner_kind, owner_user) = owner_columns(owner);
+            query = query
+                .filter(Column::OwnerKind.eq(owner_kind))
+                .filter(Column::OwnerUser.eq(owner_user));
+        }
+        if !filter.statuses.is_empty() {
+            let statuses = filter.statuses.iter().map(|status| status.as_str());
+            query = query.filter(Column::Status.is_in(statuses));
+        }
+        let rows = query
+            .find_also_related(connection_usage::Entity)
+            .all(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        rows.into_iter()
+            .map(|(row, usage)| read_connection(row, usage))
+            .collect()
+    }
+
+    async fn connect(
+        &self,
+        new: &NewConnection,
+        now: Timestamp,
+    ) -> Result<Connection, StorageError> {
+        let (storage, new) = (self.clone(), new.clone());
+        self.transact(move |transaction| {
+            Box::pin(async move { connect::connect(transaction, &storage, &new, now).await })
+        })
+        .await
+    }
+
+    async fn delete(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
+        let (storage, workspace, id) = (self.clone(), workspace.clone(), id.clone());
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                let Some(row) =
+                    lock_connection(transaction, &workspace, &id, LockType::Update).await?
+                else {
+                    return Ok(None);
+                };
+                let last = with_credential(transaction, &storage, row).await?;
+                Entity::delete_by_id(id.as_str())
+                    .exec(transaction)
+                    .await
+                    .map_err(by_meaning)?;
+                Ok(Some(last))
+            })
+        })
+        .await
+    }
+
+    async fn revoke(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        reason: &str,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
+        let (storage, workspace, id) = (self.clone(), workspace.clone(), id.clone());
+        let reason = reason.to_owned();
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                let lock = LockType::NoKeyUpdate;
+                let Some(row) = lock_connection(transaction, &workspace, &id, lock).await? else {
+                    return Ok(None);
+                };
+                let (mut connection, credential) =
+                    with_credential(transaction, &storage, row).await?;
+                Entity::update_many()
+                    .col_expr(
+                        Column::Status,
+                        Expr::value(ConnectionStatus::Revoked.as_str()),
+                    )
+                    .col_expr(Column::StatusReason, Expr::value(reason.as_str()))
+                    .filter(Column::Id.eq(id.as_str()))
+                    .exec(transaction)
+                    .await
+                    .map_err(by_meaning)?;
+                close_claims(transaction, id.as_str()).await?;
+                delete_credentials(transaction, id.as_str()).await?;
+                connection.status = ConnectionStatus::Revoked;
+                connection.status_reason = reason;
+                Ok(Some((connection, credential)))
+            })
+        })
+        .await
+    }
+
+    async fn set_account(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        account: &Account,
+    ) -> Result<(), StorageError> {
+        let change = ActiveModel {
+            account_id: Set(account.id.clone()),
+            account_email: Set(account.email.clone()),
+            account_name: Set(account.name.clone()),
+            ..Default::default()
+        };
+        Entity::update_many()
+            .set(change)
+            .filter(Column::Id.eq(id.as_str()))
+            .filter(Column::Workspace.eq(workspace.as_str()))
+            .exec(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(())
+    }
+
+    async fn record_uses(&self, uses: &[ConnectionUse]) -> Result<(), StorageError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let uses = uses.to_vec();
+        self.transact(move |transaction| {
+            Box::pin(async move { uses::record(transaction, &uses).await })
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<(), StorageError> {
+        self.database.ping().await.map_err(by_meaning)
+    }
+}
+
+impl Storage {
+    /// One connection with its counts and present credential, read in one statement so that they fit together.
+    async fn one(
+        &self,
+        query: Select<Entity>,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
+        let found = query
+            .find_also_related(credential::Entity)
+            .find_also_related(connection_usage::Entity)
+            .one(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        let Some((row, credential, usage)) = found else {
+            return Ok(None);
+        };
+        let credential = credential
+            .map(|row| read_credential(row, &self.keyring))
+            .transpose()?;
+        Ok(Some((read_connection(row, usage)?, credential)))
+    }
+}
+
+/// A locked connection as it was, with its credential if that can be read.
+async fn with_credential(
+    transaction: &DatabaseTransaction,
+    storage: &Storage,
+    row: Model,
+) -> Result<(Connection, Option<Credential>), StorageError> {
+    let credential = readable_credential(transaction, storage, &row).await?;
+    let usage = connection_usage::Entity::find_by_id(&row.id)
+        .one(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok((read_connection(row, usage)?, credential))
+}

@@ -1,1 +1,192 @@
-//! x
+//! Connectors at rest.
+
+mod row;
+
+use async_trait::async_trait;
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+    sea_query::LockType,
+};
+use tokend_model::{
+    Connector, ConnectorChange, ConnectorId, IntegrationTypeName, WorkspaceName,
+    ports::{Connectors, Page, StorageError},
+};
+
+use crate::{
+    Storage,
+    entities::{
+        connection, connection_usage,
+        connector::{Column, Entity, Model},
+    },
+    faults::by_meaning,
+};
+
+#[async_trait]
+impl Connectors for Storage {
+    async fn get(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectorId,
+    ) -> Result<Option<Connector>, StorageError> {
+        Entity::find_by_id((workspace.as_str().to_owned(), id.as_str().to_owned()))
+            .one(&self.database)
+            .await
+            .map_err(by_meaning)?
+            .map(|row| row.read(&self.keyring))
+            .transpose()
+    }
+
+    async fn get_shared(
+        &self,
+        workspace: &WorkspaceName,
+        integration_type: &IntegrationTypeName,
+    ) -> Result<Option<Connector>, StorageError> {
+        Entity::find()
+            .filter(Column::Workspace.eq(workspace.as_str()))
+            .filter(Column::SharedType.eq(integration_type.as_str()))
+            .one(&self.database)
+            .await
+            .map_err(by_meaning)?
+            .map(|row| row.read(&self.keyring))
+            .transpose()
+    }
+
+    async fn list(
+        &self,
+        workspace: &WorkspaceName,
+        page: &Page,
+    ) -> Result<Vec<Connector>, StorageError> {
+        let mut query = Entity::find()
+            .filter(Column::Workspace.eq(workspace.as_str()))
+            .order_by_asc(Column::Id)
+            .limit(page.limit);
+        if let Some(after) = &page.after {
+            query = query.filter(Column::Id.gt(after));
+        }
+        let rows = query.all(&self.database).await.map_err(by_meaning)?;
+        rows.into_iter()
+            .map(|row| row.read(&self.keyring))
+            .collect()
+    }
+
+    async fn apply(
+        &self,
+        workspace: &WorkspaceName,
+        changes: &[ConnectorChange],
+    ) -> Result<(), StorageError> {
+        let workspace = workspace.clone();
+        let (mut deleted, mut updated, mut created) = (Vec::new(), Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                ConnectorChange::Delete(id) => deleted.push(id.clone()),
+                ConnectorChange::Update(new) => {
+                    updated.push(Model::write(&workspace, new, &self.keyring)?);
+                }
+                ConnectorChange::Create(new) => {
+                    created.push(Model::write(&workspace, new, &self.keyring)?);
+                }
+            }
+        }
+        // By id, so that two appliers take their locks in the same order.
+        deleted.sort();
+        updated.sort_by(|one, other| one.id.cmp(&other.id));
+        created.sort_by(|one, other| one.id.cmp(&other.id));
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                lock(transaction, &workspace, &deleted, &updated).await?;
+                // Deleting first makes room for another shared connector of the same type.
+                for id in &deleted {
+                    delete(transaction, &workspace, id).await?;
+                }
+                for row in updated {
+                    update(transaction, row).await?;
+                }
+                for row in created {
+                    Entity::insert(row.into_active_model())
+                        .exec_without_returning(transaction)
+                        .await
+                        .map_err(by_meaning)?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+async fn lock(
+    transaction: &DatabaseTransaction,
+    workspace: &WorkspaceName,
+    deleted: &[ConnectorId],
+    updated: &[Model],
+) -> Result<(), StorageError> {
+    let ids = deleted
+        .iter()
+        .map(ConnectorId::as_str)
+        .chain(updated.iter().map(|row| row.id.as_str()));
+    Entity::find()
+        .filter(Column::Workspace.eq(workspace.as_str()))
+        .filter(Column::Id.is_in(ids))
+        .order_by_asc(Column::Id)
+        .lock(LockType::Update)
+        .all(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok(())
+}
+
+/// The caller's version is the stored one, or somebody else was faster.
+async fn update(transaction: &DatabaseTransaction, row: Model) -> Result<(), StorageError> {
+    let key = (row.workspace.clone(), row.id.clone());
+    let read_version = row.version;
+    let mut change = row.into_active_model().reset_all();
+    change.version = Set(read_version.saturating_add(1));
+    (change.workspace, change.id, change.create_time) = (NotSet, NotSet, NotSet);
+    let result = Entity::update_many()
+        .set(change)
+        .filter(Column::Workspace.eq(key.0))
+        .filter(Column::Id.eq(key.1))
+        .filter(Column::Version.eq(read_version))
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    changed_one(result.rows_affected)
+}
+
+/// Its connections are locked before they go with it, in the order in which counting uses locks them.
+async fn delete(
+    transaction: &DatabaseTransaction,
+    workspace: &WorkspaceName,
+    id: &ConnectorId,
+) -> Result<(), StorageError> {
+    let connections = connection::Entity::find()
+        .filter(connection::Column::Workspace.eq(workspace.as_str()))
+        .filter(connection::Column::ConnectorId.eq(id.as_str()))
+        .order_by_asc(connection::Column::Id)
+        .lock(LockType::Update)
+        .all(transaction)
+        .await
+        .map_err(by_meaning)?;
+    for row in connections {
+        connection_usage::Entity::delete_by_id(row.id)
+            .exec(transaction)
+            .await
+            .map_err(by_meaning)?;
+    }
+    let result = Entity::delete_by_id((workspace.as_str().to_owned(), id.as_str().to_owned()))
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    changed_one(result.rows_affected)
+}
+
+fn changed_one(rows: u64) -> Result<(), StorageError> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(StorageError::Changed)
+    }
+}

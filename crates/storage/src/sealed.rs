@@ -47,11 +47,7 @@ impl<'a> SealedRow<'a> {
     }
 
     /// Opens a column of the row.
-    pub(crate) fn open(
-        &self,
-        column: &'static str,
-        sealed: &[u8],
-    ) -> Result<Secret, StorageError> {
+    pub(crate) fn open(&self, column: &'static str, sealed: &[u8]) -> Result<Secret, StorageError> {
         let opened = self
             .keyring
             .open(&self.context(column), sealed)

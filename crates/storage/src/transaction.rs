@@ -2,10 +2,7 @@
 
 use std::pin::Pin;
 
-use sea_orm::{
-    DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionSession,
-    TransactionTrait,
-};
+use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokend_model::ports::StorageError;
 
 use crate::{Storage, faults::by_meaning};

@@ -1,10 +1,10 @@
 //! Starting to connect: from the wish to the browser's way to the provider.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokend_model::{
     Authorization, AuthorizationId, AuthorizationState, ConnectionConfig, ConnectionId, Connector,
-    Label, Owner, Secret, TicketUse, Timestamp, WorkspaceName, ports::Registration,
+    Label, Owner, Secret, TicketUse, WorkspaceName, ports::Registration,
 };
 use url::Url;
 use uuid::Uuid;
@@ -57,8 +57,21 @@ pub struct OpenedTicket {
     pub provider_url: String,
     /// The cookie value that binds the attempt to this browser.
     pub browser_binding: Secret,
-    /// Until when the cookie is of use.
-    pub expire_time: Timestamp,
+    /// The cookie's name: [`binding_name`] of the state sent along.
+    pub binding_name: String,
+    /// How long the cookie is of use.
+    pub time_to_live: Duration,
+}
+
+/// The name of the cookie for the attempt with that state, so that attempts in one browser do not disturb each other.
+pub fn binding_name(state: &Secret) -> String {
+    let hash = one_time::hash(state.expose());
+    let digits: String = hash
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("tokend_{digits}")
 }
 
 impl Vending {
@@ -79,11 +92,14 @@ impl Vending {
         if let Some((connection, Some(_))) = &present
             && !start.reconnect
         {
-            return Ok(StartedAuthorization::AlreadyConnected(connection.id.clone()));
+            return Ok(StartedAuthorization::AlreadyConnected(
+                connection.id.clone(),
+            ));
         }
         let scopes = self.scopes_to_ask(&connector, &start.scopes)?;
-        let connection_config =
-            ports.catalogue.check_connection_config(&connector, &start.connection_config)?;
+        let connection_config = ports
+            .catalogue
+            .check_connection_config(&connector, &start.connection_config)?;
         self.authorize_url(&connector, &connection_config, &scopes)?;
 
         let now = ports.clock.now();
@@ -123,7 +139,11 @@ impl Vending {
     /// A link for an app user whose consent is missing, for an error that says so.
     pub async fn connect_link(&self, start: &StartAuthorization) -> Result<ConnectLink, Error> {
         match self.start_authorization(start).await? {
-            StartedAuthorization::Open { authorization, redirect_url, .. } => Ok(ConnectLink {
+            StartedAuthorization::Open {
+                authorization,
+                redirect_url,
+                ..
+            } => Ok(ConnectLink {
                 redirect_url: redirect_url.expose().to_owned(),
                 authorization_id: authorization.id.to_string(),
             }),
@@ -140,7 +160,8 @@ impl Vending {
             .find_by_ticket(&one_time::hash(ticket))
             .await?
             .ok_or(Error::AuthorizationNotFound)?;
-        if ports.clock.now() >= authorization.expire_time {
+        let now = ports.clock.now();
+        if now >= authorization.expire_time {
             return Err(Error::AuthorizationExpired);
         }
         let connector = ports
@@ -170,7 +191,10 @@ impl Vending {
         Ok(OpenedTicket {
             provider_url: request.url,
             browser_binding,
-            expire_time: authorization.expire_time,
+            binding_name: binding_name(&request.state),
+            time_to_live: (authorization.expire_time - now)
+                .to_std()
+                .unwrap_or_default(),
         })
     }
 
@@ -190,7 +214,10 @@ impl Vending {
         connection_config: &ConnectionConfig,
         scopes: &[String],
     ) -> Result<tokend_model::ports::AuthorizeUrl, Error> {
-        let registration = Registration { connector, connection_config };
+        let registration = Registration {
+            connector,
+            connection_config,
+        };
         self.shared
             .ports
             .authorization_server
@@ -201,8 +228,14 @@ impl Vending {
     fn check_return_url(&self, connector: &Connector, return_url: &str) -> Result<(), Error> {
         let wrong = |why: &str| Error::invalid("return_url", why);
         let asked = Url::parse(return_url).map_err(|_| wrong("is not an absolute URL"))?;
-        let allowed = connector.return_urls.iter().chain(&self.shared.options.return_urls);
-        if !allowed.filter_map(|url| Url::parse(url).ok()).any(|allowed| allowed == asked) {
+        let allowed = connector
+            .return_urls
+            .iter()
+            .chain(&self.shared.options.return_urls);
+        if !allowed
+            .filter_map(|url| Url::parse(url).ok())
+            .any(|allowed| allowed == asked)
+        {
             return Err(wrong(
                 "is not allowed; an operator lists it in the connector's return URLs or in connect.return_urls",
             ));
@@ -211,9 +244,14 @@ impl Vending {
     }
 
     /// The connector's scopes or the type's reading set, narrowed as asked, with those that make it last.
-    fn scopes_to_ask(&self, connector: &Connector, narrower: &[String]) -> Result<Vec<String>, Error> {
-        let sets =
-            &self.integration_type(&connector.workspace, &connector.integration_type)?.scopes;
+    fn scopes_to_ask(
+        &self,
+        connector: &Connector,
+        narrower: &[String],
+    ) -> Result<Vec<String>, Error> {
+        let sets = &self
+            .integration_type(&connector.workspace, &connector.integration_type)?
+            .scopes;
         let widest = match connector.scopes.is_empty() {
             true => &sets.read,
             false => &connector.scopes,

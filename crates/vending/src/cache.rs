@@ -80,8 +80,9 @@ impl Cache {
     /// Forgets everything under a connector, after it was changed or removed.
     pub(crate) fn forget_connector(&self, workspace: &WorkspaceName, connector_id: &ConnectorId) {
         self.removals.fetch_add(1, Ordering::SeqCst);
-        self.entries
-            .retain(|key, entry| key.workspace != *workspace || entry.connector_id != *connector_id);
+        self.entries.retain(|key, entry| {
+            key.workspace != *workspace || entry.connector_id != *connector_id
+        });
     }
 
     fn nothing_removed_since(&self, before_read: BeforeRead) -> bool {

@@ -47,23 +47,36 @@ impl Vending {
         callback: &ProviderCallback,
     ) -> Result<CallbackOutcome, Error> {
         let ports = &self.shared.ports;
-        let state =
-            callback.state.as_ref().ok_or_else(|| Error::invalid("state", "is missing"))?;
-        let ReturnedState { authorization, browser_hash } = ports
+        let state = callback
+            .state
+            .as_ref()
+            .ok_or_else(|| Error::invalid("state", "is missing"))?;
+        let ReturnedState {
+            authorization,
+            browser_hash,
+        } = ports
             .authorizations
             .take_state(&one_time::hash(state.expose()))
             .await?
             .ok_or(Error::AuthorizationNotFound)?;
         if let Err(error) = self.check_callback(callback, &authorization, &browser_hash) {
-            self.end(&authorization, AuthorizationState::Failed, error.reason()).await?;
+            self.end(&authorization, AuthorizationState::Failed, error.reason())
+                .await?;
             return Err(error);
         }
         if let Some(error) = &callback.error {
             return self.refused(authorization, error).await;
         }
         let Some(code) = callback.code.clone().filter(|code| !code.is_empty()) else {
-            self.end(&authorization, AuthorizationState::Failed, "AUTHORIZATION_FAILED").await?;
-            return Err(Error::AuthorizationFailed { why: "the provider sent no code".to_owned() });
+            self.end(
+                &authorization,
+                AuthorizationState::Failed,
+                "AUTHORIZATION_FAILED",
+            )
+            .await?;
+            return Err(Error::AuthorizationFailed {
+                why: "the provider sent no code".to_owned(),
+            });
         };
         self.keep_code(authorization, code).await
     }
@@ -75,11 +88,17 @@ impl Vending {
         browser_hash: &[u8],
     ) -> Result<(), Error> {
         // A code that came back under another connector's redirect URI is a mix-up (RFC 9700 section 4.4).
-        let expected = (authorization.workspace.clone(), authorization.connector_id.clone());
+        let expected = (
+            authorization.workspace.clone(),
+            authorization.connector_id.clone(),
+        );
         if Connector::parse_callback_context(&callback.context) != Some(expected) {
             return Err(Error::CompletionMismatch);
         }
-        let binding = callback.browser_binding.as_ref().map(|value| one_time::hash(value.expose()));
+        let binding = callback
+            .browser_binding
+            .as_ref()
+            .map(|value| one_time::hash(value.expose()));
         if binding.as_deref() != Some(browser_hash) {
             return Err(Error::CompletionMismatch);
         }
@@ -95,7 +114,10 @@ impl Vending {
         code: Secret,
     ) -> Result<CallbackOutcome, Error> {
         let (completion_token, completion_hash) = one_time::generate()?;
-        let pending = PendingCode { code, completion_hash };
+        let pending = PendingCode {
+            code,
+            completion_hash,
+        };
         let kept = self
             .shared
             .ports
@@ -116,9 +138,10 @@ impl Vending {
                 }
                 Ok(CallbackOutcome::ReturnTo(with_query(return_url, &query)?))
             }
-            (None, Some(completion_token)) => {
-                Ok(CallbackOutcome::Confirm { authorization, completion_token })
-            }
+            (None, Some(completion_token)) => Ok(CallbackOutcome::Confirm {
+                authorization,
+                completion_token,
+            }),
             (None, None) => Ok(CallbackOutcome::StarterCompletes(authorization)),
         }
     }
@@ -144,15 +167,23 @@ impl Vending {
             "server_error",
             "temporarily_unavailable",
         ];
-        let error = known.iter().find(|known| **known == error).unwrap_or(&"unknown_error");
+        let error = known
+            .iter()
+            .find(|known| **known == error)
+            .unwrap_or(&"unknown_error");
         tracing::info!(id = %authorization.id, error, "the provider ended an authorization");
         match &authorization.return_url {
             Some(return_url) => {
-                let query = [("authorization_id", authorization.id.as_str()), ("error", *error)];
+                let query = [
+                    ("authorization_id", authorization.id.as_str()),
+                    ("error", *error),
+                ];
                 Ok(CallbackOutcome::ReturnTo(with_query(return_url, &query)?))
             }
             None if denied => Ok(CallbackOutcome::Denied(Box::new(authorization))),
-            None => Err(Error::AuthorizationFailed { why: format!("the provider said {error}") }),
+            None => Err(Error::AuthorizationFailed {
+                why: format!("the provider said {error}"),
+            }),
         }
     }
 

@@ -57,7 +57,8 @@ impl Vending {
     ) -> Result<Connection, Error> {
         let (workspace, _) =
             Connector::parse_callback_context(context).ok_or(Error::AuthorizationNotFound)?;
-        self.complete_authorization(&workspace, id, completion_token, &Starter::Browser).await
+        self.complete_authorization(&workspace, id, completion_token, &Starter::Browser)
+            .await
     }
 
     fn may_be_completed(&self, authorization: &Authorization) -> Result<(), Error> {
@@ -101,7 +102,12 @@ impl Vending {
             connector: &connector,
             connection_config: &authorization.connection_config,
         };
-        let Completion { code, pkce_verifier, redirect_uri, .. } = &completion;
+        let Completion {
+            code,
+            pkce_verifier,
+            redirect_uri,
+            ..
+        } = &completion;
         let redeemed = ports
             .authorization_server
             .redeem_code(registration, code, pkce_verifier, redirect_uri)
@@ -110,14 +116,19 @@ impl Vending {
             Ok(answer) => match self.store(authorization, &connector, answer).await {
                 Ok(connection) => Ok(connection),
                 Err(error) => {
-                    self.end(authorization, AuthorizationState::Failed, error.reason()).await?;
+                    self.end(authorization, AuthorizationState::Failed, error.reason())
+                        .await?;
                     Err(error)
                 }
             },
             Err(failure) => {
                 log_token_failure("redeem_code", authorization.id.as_str(), &failure);
                 let unspent = failure.kind == TokenFailureKind::NotSent;
-                let pause = self.shared.options.refresh_policy.pause(1, failure.retry_after, 1.0);
+                let pause = self
+                    .shared
+                    .options
+                    .refresh_policy
+                    .pause(1, failure.retry_after, 1.0);
                 let error = match failure.kind {
                     TokenFailureKind::GrantRejected => Error::AuthorizationFailed {
                         why: "the provider did not accept its own code".to_owned(),
@@ -146,10 +157,18 @@ impl Vending {
         let ports = &self.shared.ports;
         let mut connection_config = authorization.connection_config.clone();
         connection_config.extend(answer.captured.clone());
-        let registration = Registration { connector, connection_config: &connection_config };
+        let registration = Registration {
+            connector,
+            connection_config: &connection_config,
+        };
         let present = ports
             .connections
-            .find(&authorization.workspace, &connector.id, &authorization.owner, &authorization.label)
+            .find(
+                &authorization.workspace,
+                &connector.id,
+                &authorization.owner,
+                &authorization.label,
+            )
             .await?;
         let mut new = NewConnection {
             id: ConnectionId::from_uuid(Uuid::now_v7()),
@@ -160,7 +179,10 @@ impl Vending {
             label: authorization.label.clone(),
             account: Account::default(),
             connection_config: connection_config.clone(),
-            scopes: answer.scopes.clone().unwrap_or_else(|| authorization.scopes.clone()),
+            scopes: answer
+                .scopes
+                .clone()
+                .unwrap_or_else(|| authorization.scopes.clone()),
             answer,
             keep_refresh_token: false,
             authorization: Some(authorization.id.clone()),
@@ -168,14 +190,18 @@ impl Vending {
         let access_token = new.answer.access_token.clone();
         let account_first = new.answer.refresh_token.is_none() && present.is_some();
         if account_first {
-            new.account = self.identify(registration, &access_token, authorization).await;
+            new.account = self
+                .identify(registration, &access_token, authorization)
+                .await;
             new.keep_refresh_token = present.is_some_and(|(old, _)| {
                 old.account.id.is_some() && old.account.id == new.account.id
             });
         }
         let mut connection = ports.connections.connect(&new, ports.clock.now()).await?;
         if !account_first {
-            let account = self.identify(registration, &access_token, authorization).await;
+            let account = self
+                .identify(registration, &access_token, authorization)
+                .await;
             if account != Account::default() {
                 ports
                     .connections
@@ -195,7 +221,13 @@ impl Vending {
         access_token: &Secret,
         authorization: &Authorization,
     ) -> Account {
-        match self.shared.ports.authorization_server.identify(registration, access_token).await {
+        match self
+            .shared
+            .ports
+            .authorization_server
+            .identify(registration, access_token)
+            .await
+        {
             Ok(account) => account,
             Err(failure) => {
                 log_token_failure("identify", authorization.id.as_str(), &failure);

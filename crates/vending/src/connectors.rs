@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tokend_model::{
-    ConnectionFilter, Connector, ConnectorChange, ConnectorId, ConnectorKind, IntegrationType,
-    IntegrationTypeName, Secret, Timestamp, WorkspaceName,
+    Connection, ConnectionFilter, Connector, ConnectorChange, ConnectorId, ConnectorKind,
+    IntegrationType, IntegrationTypeName, Secret, Timestamp, WorkspaceName,
     ports::{Page, StorageError},
 };
 use url::Url;
@@ -60,7 +60,10 @@ pub enum PlannedAction {
     Delete,
 }
 
-const ALL: Page = Page { after: None, limit: 1000 };
+const ALL: Page = Page {
+    after: None,
+    limit: 1000,
+};
 
 impl Vending {
     /// What applying the drafts would change; with `prune`, connectors that no draft names would be deleted.
@@ -75,9 +78,14 @@ impl Vending {
         let mut plan = Vec::new();
         for draft in drafts {
             let id = id_of(draft);
-            let old = present.iter().find(|connector| Some(&connector.id) == id.as_ref());
+            let old = present
+                .iter()
+                .find(|connector| Some(&connector.id) == id.as_ref());
             let connector = self.check_draft(workspace, draft, id, old, now)?;
-            if plan.iter().any(|other: &PlannedChange| other.connector.id == connector.id) {
+            if plan
+                .iter()
+                .any(|other: &PlannedChange| other.connector.id == connector.id)
+            {
                 let why = format!("connector '{}' is there twice", connector.id);
                 return Err(Error::invalid("connectors", why));
             }
@@ -85,7 +93,10 @@ impl Vending {
         }
         if prune {
             for connector in present {
-                if !plan.iter().any(|change| change.connector.id == connector.id) {
+                if !plan
+                    .iter()
+                    .any(|change| change.connector.id == connector.id)
+                {
                     plan.push(PlannedChange {
                         action: PlannedAction::Delete,
                         connector,
@@ -98,12 +109,26 @@ impl Vending {
         Ok(plan)
     }
 
-    /// Carries out a plan in one transaction. If a connector changed since it was planned, nothing is done.
+    /// Carries out a plan in one transaction. If a connector changed since it was planned, or one to be deleted has
+    /// connections, nothing is done.
     pub async fn apply_connectors(
         &self,
         workspace: &WorkspaceName,
         plan: &[PlannedChange],
     ) -> Result<(), Error> {
+        for change in plan
+            .iter()
+            .filter(|change| change.action == PlannedAction::Delete)
+        {
+            let connections = self.count_connections(&change.connector, |_| true).await?;
+            if connections > 0 {
+                let connector_id = change.connector.id.to_string();
+                return Err(Error::ConnectorInUse {
+                    connector_id,
+                    connections,
+                });
+            }
+        }
         let changes: Vec<_> = plan
             .iter()
             .filter_map(|change| match change.action {
@@ -113,15 +138,60 @@ impl Vending {
                 PlannedAction::Unchanged => None,
             })
             .collect();
-        let ids = plan.iter().map(|change| change.connector.id.as_str()).collect::<Vec<_>>().join(", ");
-        self.shared.ports.connectors.apply(workspace, &changes).await.map_err(|error| match error {
-            StorageError::Exists => Error::ConnectorExists { connector_id: ids },
-            other => other.into(),
-        })?;
+        let ids = plan
+            .iter()
+            .map(|change| change.connector.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        self.shared
+            .ports
+            .connectors
+            .apply(workspace, &changes)
+            .await
+            .map_err(|error| match error {
+                StorageError::Exists => Error::ConnectorExists { connector_id: ids },
+                other => other.into(),
+            })?;
         for change in plan {
-            self.shared.cache.forget_connector(workspace, &change.connector.id);
+            self.shared
+                .cache
+                .forget_connector(workspace, &change.connector.id);
         }
         Ok(())
+    }
+
+    /// Deletes a connector; with `force` its connections first, revoking each at the provider. Answers how many.
+    pub async fn delete_connector(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectorId,
+        force: bool,
+    ) -> Result<u32, Error> {
+        let connector = self.get_connector(workspace, id).await?;
+        let filter = ConnectionFilter {
+            connector_id: Some(id.clone()),
+            ..ConnectionFilter::default()
+        };
+        let mut deleted = 0_u32;
+        while force {
+            let part = self.connections(workspace, &filter, &ALL).await?;
+            if part.is_empty() {
+                break;
+            }
+            for connection in part {
+                self.delete_connection(workspace, &connection.id, false)
+                    .await?;
+                deleted = deleted.saturating_add(1);
+            }
+        }
+        let change = PlannedChange {
+            action: PlannedAction::Delete,
+            connector,
+            changed_fields: Vec::new(),
+            connections_needing_consent: 0,
+        };
+        self.apply_connectors(workspace, &[change]).await?;
+        Ok(deleted)
     }
 
     /// One connector.
@@ -131,7 +201,9 @@ impl Vending {
         id: &ConnectorId,
     ) -> Result<Connector, Error> {
         let found = self.shared.ports.connectors.get(workspace, id).await?;
-        found.ok_or_else(|| Error::ConnectorNotFound { what: format!("'{id}'") })
+        found.ok_or_else(|| Error::ConnectorNotFound {
+            what: format!("'{id}'"),
+        })
     }
 
     /// Connectors by id.
@@ -159,7 +231,10 @@ impl Vending {
         }
         let now = ports.clock.now();
         for (name, definition) in definitions {
-            ports.integration_overrides.put(workspace, name, definition, now).await?;
+            ports
+                .integration_overrides
+                .put(workspace, name, definition, now)
+                .await?;
             ports.catalogue.define(workspace, name, definition)?;
         }
         Ok(())
@@ -184,13 +259,18 @@ impl Vending {
         name: &IntegrationTypeName,
     ) -> Result<std::sync::Arc<IntegrationType>, Error> {
         let catalogue = &self.shared.ports.catalogue;
-        catalogue.get(workspace, name).ok_or_else(|| Error::IntegrationTypeUnknown {
-            name: name.to_string(),
-            nearest: catalogue.nearest(workspace, name).map(|near| near.to_string()),
-        })
+        catalogue
+            .get(workspace, name)
+            .ok_or_else(|| Error::IntegrationTypeUnknown {
+                name: name.to_string(),
+                nearest: catalogue
+                    .nearest(workspace, name)
+                    .map(|near| near.to_string()),
+            })
     }
 
-    async fn all_connectors(&self, workspace: &WorkspaceName) -> Result<Vec<Connector>, Error> {
+    /// All connectors of a workspace, by id: they are as many as an operator writes down.
+    pub async fn all_connectors(&self, workspace: &WorkspaceName) -> Result<Vec<Connector>, Error> {
         let mut all: Vec<Connector> = Vec::new();
         loop {
             let after = all.last().map(|connector| connector.id.to_string());
@@ -213,10 +293,16 @@ impl Vending {
     ) -> Result<Connector, Error> {
         self.integration_type(workspace, &draft.integration_type)?;
         if draft.client_id.trim().is_empty() {
-            return Err(Error::invalid("client_id", "is empty; the provider shows it where the app is registered"));
+            return Err(Error::invalid(
+                "client_id",
+                "is empty; the provider shows it where the app is registered",
+            ));
         }
         if let Some(scope) = draft.scopes.iter().find(|scope| !is_scope_token(scope)) {
-            return Err(Error::invalid("scopes", format!("{scope:?} is no scope (RFC 6749 section 3.3)")));
+            return Err(Error::invalid(
+                "scopes",
+                format!("{scope:?} is no scope (RFC 6749 section 3.3)"),
+            ));
         }
         for return_url in &draft.return_urls {
             check_return_url(return_url)?;
@@ -224,7 +310,10 @@ impl Vending {
         if let Some(old) = old
             && (old.integration_type != draft.integration_type || old.kind != draft.kind)
         {
-            let why = format!("connector '{}' cannot change its integration type or kind; delete it first", old.id);
+            let why = format!(
+                "connector '{}' cannot change its integration type or kind; delete it first",
+                old.id
+            );
             return Err(Error::invalid("integration_type", why));
         }
         let connection_config = self.shared.ports.catalogue.check_connector_config(
@@ -289,18 +378,40 @@ impl Vending {
         if !other_client && new.scopes.iter().all(|scope| old.scopes.contains(scope)) {
             return Ok(0);
         }
-        let filter =
-            ConnectionFilter { connector_id: Some(new.id.clone()), ..ConnectionFilter::default() };
+        self.count_connections(new, |connection| {
+            other_client
+                || new
+                    .scopes
+                    .iter()
+                    .any(|scope| !connection.scopes.contains(scope))
+        })
+        .await
+    }
+
+    async fn count_connections(
+        &self,
+        connector: &Connector,
+        counts: impl Fn(&Connection) -> bool + Send,
+    ) -> Result<u32, Error> {
+        let filter = ConnectionFilter {
+            connector_id: Some(connector.id.clone()),
+            ..ConnectionFilter::default()
+        };
         let (mut count, mut after) = (0_u32, None);
         loop {
-            let page = Page { after: after.take(), ..ALL };
-            let part = self.connections(&new.workspace, &filter, &page).await?;
-            let Some(last) = part.last() else { return Ok(count) };
+            let page = Page {
+                after: after.take(),
+                ..ALL
+            };
+            let part = self
+                .connections(&connector.workspace, &filter, &page)
+                .await?;
+            let Some(last) = part.last() else {
+                return Ok(count);
+            };
             after = Some(last.id.to_string());
-            let lacking = part.iter().filter(|connection| {
-                other_client || new.scopes.iter().any(|scope| !connection.scopes.contains(scope))
-            });
-            count = count.saturating_add(u32::try_from(lacking.count()).unwrap_or(u32::MAX));
+            let counted = part.iter().filter(|connection| counts(connection)).count();
+            count = count.saturating_add(u32::try_from(counted).unwrap_or(u32::MAX));
         }
     }
 }
@@ -319,7 +430,10 @@ fn changed_fields(old: &Connector, new: &Connector) -> Vec<&'static str> {
         ("client_id", old.client_id != new.client_id),
         ("client_secret", old.client_secret != new.client_secret),
         ("scopes", old.scopes != new.scopes),
-        ("connection_config", old.connection_config != new.connection_config),
+        (
+            "connection_config",
+            old.connection_config != new.connection_config,
+        ),
         ("return_urls", old.return_urls != new.return_urls),
         ("disabled", old.disabled != new.disabled),
     ]
@@ -331,7 +445,9 @@ fn changed_fields(old: &Connector, new: &Connector) -> Vec<&'static str> {
 /// RFC 6749 section 3.3: visible ASCII without the quote and the backslash.
 fn is_scope_token(scope: &str) -> bool {
     !scope.is_empty()
-        && scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+        && scope
+            .bytes()
+            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 fn check_return_url(return_url: &str) -> Result<(), Error> {

@@ -8,32 +8,60 @@ use tokend_model::{
 
 use crate::{Error, Target, Vending, error::log_token_failure};
 
+/// What the provider made of a connection's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderRevocation {
+    /// It ended the grant.
+    Revoked,
+    /// It has no way to end one.
+    NotSupported,
+    /// It could not be told; the log says why.
+    Failed,
+    /// It was not told: that was asked for, or there was nothing to revoke.
+    Skipped,
+}
+
 impl Vending {
-    /// Removes the connection a target names, and revokes its grant at the provider.
-    pub async fn disconnect(&self, target: &Target) -> Result<(), Error> {
+    /// Removes the connection a target names, and revokes its grant at the provider. `None`: there was none.
+    pub async fn disconnect(&self, target: &Target) -> Result<Option<ProviderRevocation>, Error> {
         let connector = self.connector(&target.workspace, &target.connector).await?;
         let found = self
             .shared
             .ports
             .connections
-            .find(&target.workspace, &connector.id, &target.owner, &target.label)
+            .find(
+                &target.workspace,
+                &connector.id,
+                &target.owner,
+                &target.label,
+            )
             .await?;
-        let (connection, _) = found.ok_or(Error::NotConnected { connect: None })?;
-        self.delete_connection(&target.workspace, &connection.id).await
+        let Some((connection, _)) = found else {
+            return Ok(None);
+        };
+        self.delete_connection(&target.workspace, &connection.id, false)
+            .await
+            .map(Some)
     }
 
-    /// Removes a connection with everything sealed for it, and revokes its grant at the provider.
+    /// Removes a connection with everything sealed for it, and revokes its grant at the provider unless `local_only`.
     pub async fn delete_connection(
         &self,
         workspace: &WorkspaceName,
         id: &ConnectionId,
-    ) -> Result<(), Error> {
+        local_only: bool,
+    ) -> Result<ProviderRevocation, Error> {
         let (this, workspace, id) = (self.clone(), workspace.clone(), id.clone());
         let task = self.shared.tasks.spawn(async move {
-            let removed = this.shared.ports.connections.delete(&workspace, &id).await?;
+            let removed = this
+                .shared
+                .ports
+                .connections
+                .delete(&workspace, &id)
+                .await?;
             let (connection, credential) = removed.ok_or(Error::ConnectionNotFound)?;
-            this.forget(&connection, credential).await;
-            Ok(())
+            let credential = credential.filter(|_| !local_only);
+            Ok(this.forget(&connection, credential).await)
         });
         task.await.unwrap_or(Err(Error::Internal))
     }
@@ -43,14 +71,20 @@ impl Vending {
         &self,
         workspace: &WorkspaceName,
         id: &ConnectionId,
-    ) -> Result<Connection, Error> {
+        local_only: bool,
+    ) -> Result<(Connection, ProviderRevocation), Error> {
         let (this, workspace, id) = (self.clone(), workspace.clone(), id.clone());
         let task = self.shared.tasks.spawn(async move {
-            let revoked =
-                this.shared.ports.connections.revoke(&workspace, &id, "REVOKED_BY_OPERATOR").await?;
+            let revoked = this
+                .shared
+                .ports
+                .connections
+                .revoke(&workspace, &id, "REVOKED_BY_OPERATOR")
+                .await?;
             let (connection, credential) = revoked.ok_or(Error::ConnectionNotFound)?;
-            this.forget(&connection, credential).await;
-            Ok(connection)
+            let credential = credential.filter(|_| !local_only);
+            let revocation = this.forget(&connection, credential).await;
+            Ok((connection, revocation))
         });
         task.await.unwrap_or(Err(Error::Internal))
     }
@@ -62,7 +96,9 @@ impl Vending {
         id: &ConnectionId,
     ) -> Result<Connection, Error> {
         let found = self.shared.ports.connections.get(workspace, id).await?;
-        found.map(|(connection, _)| connection).ok_or(Error::ConnectionNotFound)
+        found
+            .map(|(connection, _)| connection)
+            .ok_or(Error::ConnectionNotFound)
     }
 
     /// Connections by id, without their secrets.
@@ -72,17 +108,51 @@ impl Vending {
         filter: &ConnectionFilter,
         page: &Page,
     ) -> Result<Vec<Connection>, Error> {
-        Ok(self.shared.ports.connections.list(workspace, filter, page).await?)
+        Ok(self
+            .shared
+            .ports
+            .connections
+            .list(workspace, filter, page)
+            .await?)
     }
 
-    async fn forget(&self, connection: &Connection, credential: Option<Credential>) {
+    /// All connections the filter leaves, for filters that leave few: one owner's, say.
+    pub async fn all_connections(
+        &self,
+        workspace: &WorkspaceName,
+        filter: &ConnectionFilter,
+    ) -> Result<Vec<Connection>, Error> {
+        let mut all: Vec<Connection> = Vec::new();
+        loop {
+            let after = all.last().map(|connection| connection.id.to_string());
+            let page = Page { after, limit: 1000 };
+            let part = self.connections(workspace, filter, &page).await?;
+            if part.is_empty() {
+                return Ok(all);
+            }
+            all.extend(part);
+        }
+    }
+
+    async fn forget(
+        &self,
+        connection: &Connection,
+        credential: Option<Credential>,
+    ) -> ProviderRevocation {
         self.shared.cache.remove(&self.cache_key_of(connection));
-        let Some(credential) = credential else { return };
+        let Some(credential) = credential else {
+            return ProviderRevocation::Skipped;
+        };
         match self.connector_of(connection).await {
             Ok(connector) => {
-                self.revoke_at_provider(&connector, &connection.connection_config, &credential).await;
+                let config = &connection.connection_config;
+                self.revoke_at_provider(&connector, config, &credential)
+                    .await
             }
-            Err(error) => tracing::warn!(id = %connection.id, %error, "a grant was not revoked"),
+            Err(error) => {
+                tracing::warn!(id = %connection.id, %error, "a grant was not revoked");
+                ProviderRevocation::Failed
+            }
         }
     }
 
@@ -92,15 +162,19 @@ impl Vending {
         connector: &Connector,
         connection_config: &ConnectionConfig,
         credential: &Credential,
-    ) {
-        let registration = Registration { connector, connection_config };
+    ) -> ProviderRevocation {
+        let registration = Registration {
+            connector,
+            connection_config,
+        };
         let server = &self.shared.ports.authorization_server;
         match server.revoke(registration, credential).await {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::info!(connector = %connector.id, "the provider has no revocation endpoint");
+            Ok(true) => ProviderRevocation::Revoked,
+            Ok(false) => ProviderRevocation::NotSupported,
+            Err(failure) => {
+                log_token_failure("revoke", connector.id.as_str(), &failure);
+                ProviderRevocation::Failed
             }
-            Err(failure) => log_token_failure("revoke", connector.id.as_str(), &failure),
         }
     }
 }

@@ -28,7 +28,10 @@ pub enum Error {
     InvalidConnectionConfig(#[from] InvalidConnectionConfig),
     /// No such entry in the catalogue.
     #[error("there is no integration type '{name}'{}", .nearest.as_ref().map(|near| format!("; did you mean '{near}'?")).unwrap_or_default())]
-    IntegrationTypeUnknown { name: String, nearest: Option<String> },
+    IntegrationTypeUnknown {
+        name: String,
+        nearest: Option<String>,
+    },
     /// The integration type is known, but nobody has set up a connector for it.
     #[error("{what} has no connector here; an operator adds one with 'tokend connectors push'")]
     ConnectorNotFound { what: String },
@@ -57,13 +60,17 @@ pub enum Error {
     #[error("the authorization failed: {why}; start a new one")]
     AuthorizationFailed { why: String },
     /// Whoever completes is not who started, or the completion token is not the attempt's.
-    #[error("the authorization was started by somebody else, or the completion token is not its own")]
+    #[error(
+        "the authorization was started by somebody else, or the completion token is not its own"
+    )]
     CompletionMismatch,
     /// The grant is dead; only the user can renew it.
     #[error("the provider no longer accepts this grant; the account has to be connected again")]
     ReauthorizationRequired { connect: Option<ConnectLink> },
     /// The provider refuses the connector's client credentials.
-    #[error("the provider refuses the client credentials of connector '{connector_id}'; an operator has to correct them")]
+    #[error(
+        "the provider refuses the client credentials of connector '{connector_id}'; an operator has to correct them"
+    )]
     ClientRejected { connector_id: String },
     /// Scopes were asked for that the user did not grant.
     #[error("scopes not granted: {}", .missing.join(" "))]
@@ -84,8 +91,18 @@ pub enum Error {
     #[error("the database is unavailable")]
     StorageUnavailable,
     /// A connector with that id, or a second shared one of its type.
-    #[error("connector '{connector_id}' exists already, or its integration type has a shared connector")]
+    #[error(
+        "connector '{connector_id}' exists already, or its integration type has a shared connector"
+    )]
     ConnectorExists { connector_id: String },
+    /// The connector has connections, which deleting it would lose.
+    #[error(
+        "connector '{connector_id}' has {connections} connection(s); delete them first, or delete it with force"
+    )]
+    ConnectorInUse {
+        connector_id: String,
+        connections: u32,
+    },
     /// It was changed since it was read.
     #[error("it was changed since it was read; read it again")]
     EtagMismatch,
@@ -97,7 +114,10 @@ pub enum Error {
 impl Error {
     /// A field that is not of its form.
     pub fn invalid(field: &'static str, why: impl Into<String>) -> Self {
-        Self::InvalidField { field, why: why.into() }
+        Self::InvalidField {
+            field,
+            why: why.into(),
+        }
     }
 
     /// What a failed token call means to a caller, to be tried again after `pause`.
@@ -112,9 +132,9 @@ impl Error {
             }
             TokenFailureKind::RateLimited => Self::ProviderRateLimited { retry_after: pause },
             TokenFailureKind::GrantRejected => Self::ReauthorizationRequired { connect: None },
-            TokenFailureKind::ClientRejected => {
-                Self::ClientRejected { connector_id: connector_id.to_owned() }
-            }
+            TokenFailureKind::ClientRejected => Self::ClientRejected {
+                connector_id: connector_id.to_owned(),
+            },
             TokenFailureKind::RequestRejected | TokenFailureKind::Garbage => {
                 Self::ProviderMisbehaved { retry_after: pause }
             }
@@ -146,6 +166,7 @@ impl Error {
             Self::RefreshInProgress { .. } => "REFRESH_IN_PROGRESS",
             Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
             Self::ConnectorExists { .. } => "CONNECTOR_EXISTS",
+            Self::ConnectorInUse { .. } => "CONNECTOR_IN_USE",
             Self::EtagMismatch => "ETAG_MISMATCH",
             Self::Internal => "INTERNAL",
         }

@@ -28,10 +28,11 @@ use tokend_model::{
 };
 use tokio_util::task::TaskTracker;
 
-pub use authorize::{OpenedTicket, StartAuthorization, StartedAuthorization};
+pub use authorize::{OpenedTicket, StartAuthorization, StartedAuthorization, binding_name};
 pub use callback::{CallbackOutcome, ProviderCallback};
 pub use complete::Starter;
 pub use connectors::{ConnectorDraft, PlannedAction, PlannedChange};
+pub use disconnect::ProviderRevocation;
 pub use error::{ConnectLink, Error};
 pub use vend::{ConnectorRef, Target, VendOptions, Vended, Warning};
 
@@ -114,6 +115,11 @@ impl Vending {
             self.shared.options.public_url,
             connector.callback_context()
         )
+    }
+
+    /// Where browsers reach tokend.
+    pub fn public_url(&self) -> &str {
+        &self.shared.options.public_url
     }
 
     /// The catalogue, for those who list it.

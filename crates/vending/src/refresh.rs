@@ -13,10 +13,7 @@ use tokend_model::{
 };
 
 use crate::{
-    Error, Vended, Vending,
-    error::log_token_failure,
-    one_time::roll,
-    single_flight::Aborted,
+    Error, Vended, Vending, error::log_token_failure, one_time::roll, single_flight::Aborted,
     vend::vended,
 };
 
@@ -28,8 +25,10 @@ impl Vending {
     pub(crate) async fn renew(&self, known: &Vended) -> Result<Arc<Vended>, Error> {
         let (this, known) = (self.clone(), known.clone());
         let id = known.connection_id.clone();
-        let flight =
-            self.shared.refreshes.run(id, || async move { this.renew_detached(&known).await });
+        let flight = self
+            .shared
+            .refreshes
+            .run(id, || async move { this.renew_detached(&known).await });
         flight.await.unwrap_or_else(|Aborted| Err(Error::Internal))
     }
 
@@ -70,7 +69,10 @@ impl Vending {
             match claimed {
                 ClaimOutcome::Moved => continue,
                 ClaimOutcome::Claimed(claim) => {
-                    match self.redeem(&claim, &connection, &connector, credential).await? {
+                    match self
+                        .redeem(&claim, &connection, &connector, credential)
+                        .await?
+                    {
                         Some(renewed) => return Ok(renewed),
                         None => continue,
                     }
@@ -120,12 +122,16 @@ impl Vending {
         connector: &Connector,
         credential: Credential,
     ) -> Result<Option<Arc<Vended>>, Error> {
-        let registration =
-            Registration { connector, connection_config: &connection.connection_config };
+        let registration = Registration {
+            connector,
+            connection_config: &connection.connection_config,
+        };
         let outcome = match &credential.refresh_token {
             Some(refresh_token) => {
                 let server = &self.shared.ports.authorization_server;
-                server.refresh(registration, refresh_token, &credential.scopes).await
+                server
+                    .refresh(registration, refresh_token, &credential.scopes)
+                    .await
             }
             None => Err(no_refresh_token()),
         };
@@ -136,7 +142,9 @@ impl Vending {
             }
             Err(failure) => {
                 log_token_failure("refresh", connection.id.as_str(), &failure);
-                Err(self.record_failure(claim, connection, connector, &credential, &failure).await)
+                Err(self
+                    .record_failure(claim, connection, connector, &credential, &failure)
+                    .await)
             }
         }
     }
@@ -168,15 +176,27 @@ impl Vending {
             .await?;
         if committed {
             let renewed = vended(connection, connector, next);
-            self.shared.cache.put(self.cache_key_of(connection), &renewed, before_read);
+            self.shared
+                .cache
+                .put(self.cache_key_of(connection), &renewed, before_read);
             return Ok(Some(renewed));
         }
         let id = connection.id.as_str();
-        tracing::warn!(id, epoch = claim.epoch, "a renewed credential came too late to be stored");
-        let gone = self.shared.ports.connections.get(&claim.workspace, &claim.connection_id).await?;
+        tracing::warn!(
+            id,
+            epoch = claim.epoch,
+            "a renewed credential came too late to be stored"
+        );
+        let gone = self
+            .shared
+            .ports
+            .connections
+            .get(&claim.workspace, &claim.connection_id)
+            .await?;
         if !matches!(gone, Some((_, Some(_)))) {
             // Disconnected meanwhile: nothing may stay alive at the provider.
-            self.revoke_at_provider(connector, &connection.connection_config, &next).await;
+            self.revoke_at_provider(connector, &connection.connection_config, &next)
+                .await;
         }
         Ok(None)
     }
@@ -192,7 +212,10 @@ impl Vending {
     ) -> Error {
         let policy = &self.shared.options.refresh_policy;
         let now = self.shared.ports.clock.now();
-        let failures = connection.refresh_health.consecutive_failures.saturating_add(1);
+        let failures = connection
+            .refresh_health
+            .consecutive_failures
+            .saturating_add(1);
         let accused = failure.kind == TokenFailureKind::GrantRejected;
         let accused_time = match connection.refresh_health.accused_time {
             Some(since) if accused => Some(since),
@@ -242,11 +265,15 @@ fn succeed(credential: &Credential, answer: TokenAnswer) -> Credential {
         generation: credential.generation.next(),
         access_token: answer.access_token,
         token_type: answer.token_type,
-        refresh_token: answer.refresh_token.or_else(|| credential.refresh_token.clone()),
+        refresh_token: answer
+            .refresh_token
+            .or_else(|| credential.refresh_token.clone()),
         expiry: answer.expiry,
         refresh_expire_time: match replaced {
             true => answer.refresh_expire_time,
-            false => answer.refresh_expire_time.or(credential.refresh_expire_time),
+            false => answer
+                .refresh_expire_time
+                .or(credential.refresh_expire_time),
         },
         scopes: answer.scopes.unwrap_or_else(|| credential.scopes.clone()),
         receive_time: answer.receive_time,

@@ -26,7 +26,10 @@ where
 {
     /// Flights whose tasks are counted by `tasks`.
     pub(crate) fn new(tasks: TaskTracker) -> Self {
-        Self { flights: Arc::default(), tasks }
+        Self {
+            flights: Arc::default(),
+            tasks,
+        }
     }
 
     /// Joins the flight under `key`, or starts `task` as one.
@@ -43,14 +46,20 @@ where
 
     fn start(&self, key: K, task: impl Future<Output = T> + Send + 'static) -> Flight<T> {
         let (sender, receiver) = oneshot::channel();
-        let landing = Landing { flights: self.flights.clone(), key };
+        let landing = Landing {
+            flights: self.flights.clone(),
+            key,
+        };
         self.tasks.spawn(async move {
             let result = task.await;
             // Off the board before anybody hears: whoever asks from now on starts anew and reads what is stored.
             drop(landing);
             let _ = sender.send(result);
         });
-        receiver.map(|result| result.map_err(|_| Aborted)).boxed().shared()
+        receiver
+            .map(|result| result.map_err(|_| Aborted))
+            .boxed()
+            .shared()
     }
 }
 
@@ -78,8 +87,11 @@ mod tests {
     async fn many_callers_one_task_that_outlives_them() {
         let tasks = TaskTracker::new();
         let flights = Arc::new(SingleFlight::<u8, usize>::new(tasks.clone()));
-        let (started, gate, ran) =
-            (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let (started, gate, ran) = (
+            Arc::new(Notify::new()),
+            Arc::new(Notify::new()),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let task = || {
             let (started, gate, ran) = (started.clone(), gate.clone(), ran.clone());
             async move {
@@ -114,7 +126,10 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_told_and_does_not_block_the_next() {
         let flights = SingleFlight::<u8, u8>::new(TaskTracker::new());
-        assert_eq!(flights.run(1, || async { panic!("on purpose") }).await, Err(Aborted));
+        assert_eq!(
+            flights.run(1, || async { panic!("on purpose") }).await,
+            Err(Aborted)
+        );
         assert_eq!(flights.run(1, || async { 7 }).await, Ok(7));
     }
 }

@@ -37,8 +37,15 @@ impl Uses {
     }
 
     fn take(&self) -> Vec<ConnectionUse> {
-        let ids: Vec<_> = self.pending.iter().map(|entry| entry.key().clone()).collect();
-        ids.iter().filter_map(|id| self.pending.remove(id)).map(|(_, used)| used).collect()
+        let ids: Vec<_> = self
+            .pending
+            .iter()
+            .map(|entry| entry.key().clone())
+            .collect();
+        ids.iter()
+            .filter_map(|id| self.pending.remove(id))
+            .map(|(_, used)| used)
+            .collect()
     }
 }
 
@@ -62,7 +69,9 @@ impl Vending {
         match written {
             Ok((Ok(()), _)) => Ok(()),
             Ok((Err(error), batch)) => {
-                batch.into_iter().for_each(|used| self.shared.uses.add(used));
+                batch
+                    .into_iter()
+                    .for_each(|used| self.shared.uses.add(used));
                 Err(error.into())
             }
             Err(_) => Err(Error::Internal),

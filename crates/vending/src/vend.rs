@@ -8,11 +8,7 @@ use tokend_model::{
     Secret, Timestamp, WorkspaceName,
 };
 
-use crate::{
-    Error, Vending,
-    cache::CacheKey,
-    single_flight::Aborted,
-};
+use crate::{Error, Vending, cache::CacheKey, single_flight::Aborted};
 
 /// Which connection a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +108,13 @@ impl Vending {
                 Err(error) => return self.make_do(&present, options, error),
             }
         }
-        self.make_do(&present, options, Error::RefreshInProgress { retry_after: Duration::from_secs(1) })
+        self.make_do(
+            &present,
+            options,
+            Error::RefreshInProgress {
+                retry_after: Duration::from_secs(1),
+            },
+        )
     }
 
     /// Renews a connection now, whatever life its token has left, and answers the new one.
@@ -130,12 +132,16 @@ impl Vending {
             .ok_or(Error::ConnectionNotFound)?;
         let connector = self.connector_of(&connection).await?;
         let credential = credential.ok_or(Error::NotConnected { connect: None })?;
-        self.renew(&vended(&connection, &connector, credential)).await
+        self.renew(&vended(&connection, &connector, credential))
+            .await
     }
 
     /// The entry itself, or with a warning, if it is good for what is asked.
     fn good_for(&self, present: &Arc<Vended>, options: &VendOptions) -> Option<Arc<Vended>> {
-        if options.rejected_generation.is_some_and(|rejected| rejected >= present.generation) {
+        if options
+            .rejected_generation
+            .is_some_and(|rejected| rejected >= present.generation)
+        {
             return None;
         }
         match self.freshness(present, options.min_ttl) {
@@ -152,8 +158,9 @@ impl Vending {
         options: &VendOptions,
         error: Error,
     ) -> Result<Arc<Vended>, Error> {
-        let reported =
-            options.rejected_generation.is_some_and(|rejected| rejected >= present.generation);
+        let reported = options
+            .rejected_generation
+            .is_some_and(|rejected| rejected >= present.generation);
         let run_out = self.freshness(present, options.min_ttl) == Freshness::RunOut;
         if reported || run_out {
             return Err(error);
@@ -162,13 +169,19 @@ impl Vending {
     }
 
     fn hand_out(&self, vended: Arc<Vended>, options: &VendOptions) -> Result<Arc<Vended>, Error> {
-        let missing: Vec<_> =
-            options.scopes.iter().filter(|scope| !vended.scopes.contains(scope)).cloned().collect();
+        let missing: Vec<_> = options
+            .scopes
+            .iter()
+            .filter(|scope| !vended.scopes.contains(scope))
+            .cloned()
+            .collect();
         if !missing.is_empty() {
             return Err(Error::ScopeNotGranted { missing });
         }
         let now = self.shared.ports.clock.now();
-        self.shared.uses.record(&vended.workspace, &vended.connection_id, now);
+        self.shared
+            .uses
+            .record(&vended.workspace, &vended.connection_id, now);
         Ok(vended)
     }
 
@@ -181,10 +194,9 @@ impl Vending {
     /// Reads the connection into memory, once for all who ask at the same time.
     async fn load(&self, target: &Target, key: CacheKey) -> Result<Arc<Vended>, Error> {
         let (this, target) = (self.clone(), target.clone());
-        let flight = self
-            .shared
-            .loads
-            .run(key.clone(), || async move { this.read_and_keep(&target, key).await });
+        let flight = self.shared.loads.run(key.clone(), || async move {
+            this.read_and_keep(&target, key).await
+        });
         flight.await.unwrap_or_else(|Aborted| Err(Error::Internal))
     }
 
@@ -195,7 +207,12 @@ impl Vending {
             .shared
             .ports
             .connections
-            .find(&target.workspace, &connector.id, &target.owner, &target.label)
+            .find(
+                &target.workspace,
+                &connector.id,
+                &target.owner,
+                &target.label,
+            )
             .await?;
         let (connection, credential) = match found {
             Some((connection, Some(credential))) => (connection, credential),
@@ -216,11 +233,7 @@ impl Vending {
         Ok(vended)
     }
 
-    async fn not_connected(
-        &self,
-        connector: &Connector,
-        target: &Target,
-    ) -> Result<Error, Error> {
+    async fn not_connected(&self, connector: &Connector, target: &Target) -> Result<Error, Error> {
         let open = self
             .shared
             .ports
@@ -266,7 +279,9 @@ impl Vending {
             },
         })?;
         if connector.disabled {
-            return Err(Error::ConnectorDisabled { connector_id: connector.id.to_string() });
+            return Err(Error::ConnectorDisabled {
+                connector_id: connector.id.to_string(),
+            });
         }
         Ok(connector)
     }
@@ -278,7 +293,9 @@ impl Vending {
             .connectors
             .get(&connection.workspace, &connection.connector_id)
             .await?
-            .ok_or_else(|| Error::ConnectorNotFound { what: format!("'{}'", connection.connector_id) })
+            .ok_or_else(|| Error::ConnectorNotFound {
+                what: format!("'{}'", connection.connector_id),
+            })
     }
 
     /// Puts a connection's new credential into memory, for all who ask from now on.

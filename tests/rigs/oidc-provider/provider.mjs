@@ -1,5 +1,9 @@
 // A certified OpenID Connect provider, headless: whoever comes to authorize is logged in as one account and consents.
-// Reads its settings from the environment, prints one JSON line when it listens, and ends when its stdin closes.
+// Prints one JSON line, {"issuer":"http://127.0.0.1:PORT","ready":true}, when it listens, and ends when its stdin closes.
+//
+// Settings, from the environment: OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and OIDC_REDIRECT_URI are required;
+// OIDC_CLIENT_AUTH_METHOD (client_secret_basic, or client_secret_post), OIDC_ACCOUNT (ada),
+// OIDC_ACCESS_TOKEN_SECONDS (300), OIDC_PORT (any free one).
 //
 // A refresh token needs the scope `offline_access`, and that scope is dropped without `prompt=consent`
 // (OpenID Connect Core 1.0, section 11). The interaction lives in cookies: follow the redirects with a cookie jar.

@@ -1,6 +1,9 @@
 //! Rows of connections, written by connecting and refreshing only.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{
+    entity::prelude::*,
+    sea_query::{ExprTrait, IntoCondition},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "connections")]
@@ -34,5 +37,29 @@ pub(crate) struct Model {
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub(crate) enum Relation {}
+
+/// The present credential: the one of the connection's own generation.
+impl Related<super::credential::Entity> for Entity {
+    fn to() -> RelationDef {
+        Self::belongs_to(super::credential::Entity)
+            .from(Column::Id)
+            .to(super::credential::Column::ConnectionId)
+            .on_condition(|connection, credential| {
+                Expr::col((credential, super::credential::Column::Generation))
+                    .equals((connection, Column::Generation))
+                    .into_condition()
+            })
+            .into()
+    }
+}
+
+impl Related<super::connection_usage::Entity> for Entity {
+    fn to() -> RelationDef {
+        Self::belongs_to(super::connection_usage::Entity)
+            .from(Column::Id)
+            .to(super::connection_usage::Column::ConnectionId)
+            .into()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

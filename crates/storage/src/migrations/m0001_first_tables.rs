@@ -28,7 +28,13 @@ impl MigrationTrait for Migration {
             unique("connectors", &["workspace", "shared_type"]),
             unique(
                 "connections",
-                &["workspace", "connector_id", "owner_kind", "owner_user", "label"],
+                &[
+                    "workspace",
+                    "connector_id",
+                    "owner_kind",
+                    "owner_user",
+                    "label",
+                ],
             ),
             unique("authorizations", &["ticket_hash"]),
             unique("authorizations", &["state_hash"]),
@@ -222,7 +228,9 @@ fn unique(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement
 
 fn plain(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut index = Index::create();
-    index.name(format!("ix_{table}_{}", columns.join("_"))).table(table);
+    index
+        .name(format!("ix_{table}_{}", columns.join("_")))
+        .table(table);
     for column in columns {
         index.col(*column);
     }

@@ -1,0 +1,8 @@
+//! Access from the outside: API keys over a fake store, app users' tokens over an issuer on a real socket.
+
+mod api_keys;
+mod app_user_tokens;
+mod clock;
+mod issuer;
+mod key_rotation;
+mod signing_key;

@@ -1,0 +1,435 @@
+//! The catalogue: the definitions that come with tokend, and each workspace's own over them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use include_dir::{Dir, include_dir};
+use tokend_model::ports::{self, InvalidDefinition};
+use tokend_model::{
+    ConnectionConfig, Connector, IntegrationType, IntegrationTypeName, InvalidConnectionConfig,
+    WorkspaceName,
+};
+
+use crate::Definition;
+
+static TYPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/types");
+
+/// How alike two names have to be for one to be suggested for the other (Jaro-Winkler, 0 to 1).
+const SUGGESTION_LIKENESS: f64 = 0.8;
+
+type ByName = BTreeMap<IntegrationTypeName, Arc<Definition>>;
+
+/// All integration types. Reading takes no lock.
+#[derive(Debug)]
+pub struct Catalogue {
+    embedded: ByName,
+    defined: ArcSwap<HashMap<WorkspaceName, ByName>>,
+}
+
+/// A definition that came with tokend is wrong; a build that has this should not be released.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("embedded integration type: {0}")]
+pub struct InvalidEmbeddedDefinition(
+    /// File, line, key and what is allowed.
+    pub String,
+);
+
+impl Catalogue {
+    /// The definitions that come with tokend.
+    pub fn embedded() -> Result<Self, InvalidEmbeddedDefinition> {
+        let mut embedded = ByName::new();
+        for file in TYPES.files() {
+            let path = file.path().display();
+            let invalid = |why: String| InvalidEmbeddedDefinition(why);
+            let stem = file.path().file_stem().and_then(|stem| stem.to_str());
+            let name = IntegrationTypeName::new(stem.unwrap_or_default())
+                .map_err(|error| invalid(format!("{path}: {error}")))?;
+            let text = file
+                .contents_utf8()
+                .ok_or_else(|| invalid(format!("{path}: it is not UTF-8")))?;
+            let definition =
+                Definition::parse(&name, text, false).map_err(|error| invalid(error.0))?;
+            embedded.insert(name, Arc::new(definition));
+        }
+        Ok(Self {
+            embedded,
+            defined: ArcSwap::default(),
+        })
+    }
+
+    /// One definition: the workspace's own before the one that came with tokend.
+    pub fn definition(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Option<Arc<Definition>> {
+        let defined = self.defined.load();
+        let own = defined.get(workspace).and_then(|own| own.get(name));
+        own.or_else(|| self.embedded.get(name)).cloned()
+    }
+
+    fn definitions(&self, workspace: &WorkspaceName) -> ByName {
+        let mut definitions = self.embedded.clone();
+        if let Some(own) = self.defined.load().get(workspace) {
+            definitions.extend(own.clone());
+        }
+        definitions
+    }
+
+    fn known(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Result<Arc<Definition>, InvalidConnectionConfig> {
+        self.definition(workspace, name)
+            .ok_or_else(|| InvalidConnectionConfig {
+                violations: vec![(
+                    "integration_type".to_owned(),
+                    format!("{name} is not in the catalogue"),
+                )],
+            })
+    }
+}
+
+impl ports::Catalogue for Catalogue {
+    fn get(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Option<Arc<IntegrationType>> {
+        Some(self.definition(workspace, name)?.integration_type.clone())
+    }
+
+    fn nearest(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Option<IntegrationTypeName> {
+        self.definitions(workspace)
+            .into_keys()
+            .map(|known| (strsim::jaro_winkler(name.as_str(), known.as_str()), known))
+            .filter(|(likeness, _)| *likeness >= SUGGESTION_LIKENESS)
+            .max_by(|(one, _), (other, _)| one.total_cmp(other))
+            .map(|(_, known)| known)
+    }
+
+    fn list(&self, workspace: &WorkspaceName) -> Vec<Arc<IntegrationType>> {
+        self.definitions(workspace)
+            .into_values()
+            .map(|definition| definition.integration_type.clone())
+            .collect()
+    }
+
+    fn check_connector_config(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        self.known(workspace, name)?.check_connector_config(given)
+    }
+
+    fn check_connection_config(
+        &self,
+        connector: &Connector,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        self.known(&connector.workspace, &connector.integration_type)?
+            .check_connection_config(&connector.connection_config, given)
+    }
+
+    fn check_definition(
+        &self,
+        name: &IntegrationTypeName,
+        definition: &str,
+    ) -> Result<(), InvalidDefinition> {
+        Definition::parse(name, definition, true).map(|_| ())
+    }
+
+    fn define(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+        definition: &str,
+    ) -> Result<(), InvalidDefinition> {
+        let definition = Arc::new(Definition::parse(name, definition, true)?);
+        self.defined.rcu(|defined| {
+            let mut defined = HashMap::clone(defined);
+            defined
+                .entry(workspace.clone())
+                .or_default()
+                .insert(name.clone(), definition.clone());
+            defined
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ports::Catalogue as _;
+    use tokend_model::{ConnectorId, ConnectorKind};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    fn connector(
+        name: &str,
+        config: &[(&str, &str)],
+    ) -> Result<Connector, Box<dyn std::error::Error>> {
+        let now = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
+        Ok(Connector {
+            workspace: WorkspaceName::default_workspace(),
+            id: ConnectorId::new("c")?,
+            integration_type: IntegrationTypeName::new(name)?,
+            kind: ConnectorKind::AppUser,
+            display_name: String::new(),
+            client_id: "client".to_owned(),
+            client_secret: None,
+            scopes: Vec::new(),
+            connection_config: values(config),
+            return_urls: Vec::new(),
+            disabled: false,
+            version: 1,
+            create_time: now,
+            update_time: now,
+        })
+    }
+
+    fn values(pairs: &[(&str, &str)]) -> ConnectionConfig {
+        let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(pair).collect()
+    }
+
+    fn keys<T>(result: Result<T, InvalidConnectionConfig>) -> Vec<String> {
+        result
+            .err()
+            .map(|error| error.violations.into_iter().map(|(key, _)| key).collect())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn every_embedded_definition_is_complete() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let all = catalogue.list(&WorkspaceName::default_workspace());
+        let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "generic_oauth2",
+                "github",
+                "googlecalendar",
+                "notion",
+                "share_point",
+                "slack",
+                "slackbot"
+            ]
+        );
+        for (name, definition) in &catalogue.embedded {
+            let shown = &definition.integration_type;
+            assert!(!definition.sources.is_empty(), "{name} has no sources");
+            for text in [&shown.display_name, &shown.description, &shown.category] {
+                assert!(!text.is_empty(), "{name}");
+            }
+            for (url, date) in &definition.sources {
+                assert!(
+                    url.starts_with("https://") && date.len() == 10,
+                    "{name}: {url} {date}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_workspace_s_own_definition_goes_first_and_only_there() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let (here, there) = (WorkspaceName::new("here")?, WorkspaceName::new("there")?);
+        let github = IntegrationTypeName::new("github")?;
+        let own = include_str!("../types/github.toml").replace("\"GitHub\"", "\"Our GitHub\"");
+        catalogue.define(&here, &github, &own)?;
+        let shown = |workspace| {
+            catalogue
+                .get(workspace, &github)
+                .map(|one| (one.display_name.clone(), one.user_defined))
+        };
+        assert_eq!(shown(&here), Some(("Our GitHub".to_owned(), true)));
+        assert_eq!(shown(&there), Some(("GitHub".to_owned(), false)));
+        assert_eq!(catalogue.list(&here).len(), catalogue.list(&there).len());
+        Ok(())
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_understood() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let workspace = WorkspaceName::default_workspace();
+        for (typed, meant) in [
+            ("google_calendar", Some("googlecalendar")),
+            ("sharepoint", Some("share_point")),
+            ("githib", Some("github")),
+            ("xyz", None),
+        ] {
+            let nearest = catalogue.nearest(&workspace, &IntegrationTypeName::new(typed)?);
+            assert_eq!(nearest.as_ref().map(IntegrationTypeName::as_str), meant);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn wrong_definitions_say_where_and_what_is_allowed() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let name = IntegrationTypeName::new("acme")?;
+        let good = include_str!("../types/share_point.toml");
+        catalogue.check_definition(&name, good)?;
+        for (from, to, told) in [
+            (
+                "category =",
+                "categry =",
+                vec!["acme.toml", "line 4", "categry", "category"],
+            ),
+            (
+                "client_secret_post",
+                "client_secret_put",
+                vec!["line 13", "client_secret_basic"],
+            ),
+            (
+                "/{tenant}/oauth2/v2.0/token",
+                "/{tennant}/token",
+                vec!["token.url", "tennant", "tenant"],
+            ),
+            (
+                "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+                "{tenant}",
+                vec!["token.url", "operator_only"],
+            ),
+            (
+                "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+                "https://{tenant}/token",
+                vec!["line 12", "host"],
+            ),
+            ("https://login", "http://login", vec!["line 8", "https"]),
+            (
+                "(/[a-zA-Z0-9_-]+)*",
+                "(/[a-zA-Z0-9_-]+*",
+                vec!["line", "pattern", "unclosed"],
+            ),
+            (
+                "\"grant_rejected\"",
+                "\"dead\"",
+                vec!["line 16", "grant_rejected"],
+            ),
+            ("[\"/id\"]", "[\"id\"]", vec!["line 23", "JSON pointer"]),
+            (
+                "default = \"organizations\"",
+                "default = \"%\"",
+                vec!["tenant", "default"],
+            ),
+            ("response_mode", "state", vec!["authorize.params.state"]),
+            (
+                "name = \"tenant\"",
+                "name = \"client_id\"",
+                vec!["client_id", "taken"],
+            ),
+        ] {
+            assert!(good.contains(from), "{from}");
+            let bad = good.replacen(from, to, 1);
+            let error = catalogue
+                .check_definition(&name, &bad)
+                .err()
+                .map(|error| error.0)
+                .unwrap_or_default();
+            for words in told {
+                assert!(error.contains(words), "{to}: {words} is not in {error}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn only_operators_choose_where_secrets_go() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let workspace = WorkspaceName::default_workspace();
+        let generic = IntegrationTypeName::new("generic_oauth2")?;
+        let check = |pairs: &[(&str, &str)]| {
+            catalogue.check_connector_config(&workspace, &generic, &values(pairs))
+        };
+        let urls = [
+            ("authorization_url", "https://idp.example.com/authorize"),
+            ("token_url", "http://127.0.0.1:7000/token"),
+        ];
+        assert_eq!(check(&urls)?.len(), 2);
+        assert_eq!(keys(check(&urls[..1])), ["token_url"]);
+        for evil in [
+            "http://idp.example.com/t",
+            "https://u:p@x.test/",
+            "https://x.test/#",
+            "https://x.test/t\n",
+            "file:///x",
+        ] {
+            assert_eq!(
+                keys(check(&[urls[0], ("token_url", evil)])),
+                ["token_url"],
+                "{evil}"
+            );
+        }
+        assert_eq!(
+            keys(check(&[urls[0], urls[1], ("token_uri", "x")])),
+            ["token_uri"]
+        );
+        let connector = connector("generic_oauth2", &urls)?;
+        let given = values(&[("token_url", "https://evil.test/token")]);
+        assert_eq!(
+            keys(catalogue.check_connection_config(&connector, &given)),
+            ["token_url"]
+        );
+        let all = catalogue.check_connection_config(&connector, &values(&[]))?;
+        assert_eq!(
+            all.get("token_auth_method").map(String::as_str),
+            Some("client_secret_basic")
+        );
+        assert_eq!(
+            all.get("token_url").map(String::as_str),
+            Some("http://127.0.0.1:7000/token")
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_given_is_checked_and_completed() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let open = connector("share_point", &[])?;
+        let given = values(&[("subdomain", "sites/mysite")]);
+        let all = catalogue.check_connection_config(&open, &given)?;
+        assert_eq!(
+            all,
+            values(&[("subdomain", "sites/mysite"), ("tenant", "organizations")])
+        );
+        for bad in ["../x", "/sites/a", "sites//a", "sites/a/", ""] {
+            let given = values(&[("subdomain", bad)]);
+            assert_eq!(
+                keys(catalogue.check_connection_config(&open, &given)),
+                ["subdomain"],
+                "{bad}"
+            );
+        }
+        assert_eq!(
+            keys(catalogue.check_connection_config(&open, &values(&[]))),
+            ["subdomain"]
+        );
+        let fixed = connector(
+            "share_point",
+            &[("tenant", "acme.test"), ("left_over", "x")],
+        )?;
+        assert_eq!(
+            catalogue.check_connection_config(&fixed, &given)?,
+            values(&[("subdomain", "sites/mysite"), ("tenant", "acme.test")])
+        );
+        let other = values(&[("subdomain", "sites/mysite"), ("tenant", "evil.test")]);
+        assert_eq!(
+            keys(catalogue.check_connection_config(&fixed, &other)),
+            ["tenant"]
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! What went wrong in a provider's answer, in our own words: nothing of its body gets out, save an error code that
+//! looks like one.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use serde_json::Value;
+use tokend_catalog::{ErrorMeaning, Errors};
+use tokend_model::{Timestamp, TokenFailure, TokenFailureKind};
+
+/// A failure without a wish of the provider's to wait.
+pub(crate) fn failure(kind: TokenFailureKind, detail: impl Into<String>) -> TokenFailure {
+    TokenFailure {
+        kind,
+        detail: detail.into(),
+        retry_after: None,
+    }
+}
+
+/// The failures that a status alone tells, before any body is read.
+pub(crate) fn by_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Option<TokenFailure> {
+    let retry_after = retry_after(headers, now);
+    let kind = match status.as_u16() {
+        429 => TokenFailureKind::RateLimited,
+        503 if retry_after.is_some() => TokenFailureKind::RateLimited,
+        300..=399 => TokenFailureKind::RequestRejected,
+        // A timeout of the provider's own, a conflict with another call, a failure midway.
+        408 | 409 | 500.. => TokenFailureKind::Ambiguous,
+        _ => return None,
+    };
+    Some(TokenFailure {
+        kind,
+        detail: format!("status {}", status.as_u16()),
+        retry_after,
+    })
+}
+
+/// The failure that an answer reports in its body or status, if it does. `unauthorized` is what a 401 without a
+/// known code means: it depends on what the request proved itself with.
+pub(crate) fn by_body(
+    status: StatusCode,
+    object: Option<&Value>,
+    errors: &Errors,
+    unauthorized: TokenFailureKind,
+) -> Option<TokenFailure> {
+    let error = object
+        .and_then(|object| object.get("error"))
+        .filter(|error| !matches!(error, Value::Null | Value::Bool(false)) && *error != "");
+    let not_ok = match (&errors.ok, object) {
+        (Some(pointer), Some(object)) => {
+            object.pointer(pointer.as_str()) != Some(&Value::Bool(true))
+        }
+        _ => false,
+    };
+    if status.is_success() && error.is_none() && !not_ok {
+        return None;
+    }
+    let code = error.and_then(Value::as_str);
+    let kind = match code.and_then(|code| meaning(code, errors)) {
+        Some(kind) => kind,
+        None if status == StatusCode::UNAUTHORIZED => unauthorized,
+        // Something is wrong, but not said what: the grant may have been spent.
+        None if status.is_success() && code.is_none() => TokenFailureKind::Garbage,
+        None => TokenFailureKind::RequestRejected,
+    };
+    let code = code.filter(|code| looks_like_code(code));
+    let status = status.as_u16();
+    Some(failure(
+        kind,
+        match code {
+            Some(code) => format!("{code} (status {status})"),
+            None => format!("status {status}"),
+        },
+    ))
+}
+
+/// RFC 6749 section 5.2, RFC 6750 section 3.1 and the definition's own codes before them.
+fn meaning(code: &str, errors: &Errors) -> Option<TokenFailureKind> {
+    if let Some(meaning) = errors.codes.get(code) {
+        return Some(match meaning {
+            ErrorMeaning::GrantRejected => TokenFailureKind::GrantRejected,
+            ErrorMeaning::ClientRejected => TokenFailureKind::ClientRejected,
+            ErrorMeaning::RequestRejected => TokenFailureKind::RequestRejected,
+            ErrorMeaning::RateLimited => TokenFailureKind::RateLimited,
+            ErrorMeaning::Ambiguous => TokenFailureKind::Ambiguous,
+        });
+    }
+    match code {
+        "invalid_grant" | "invalid_token" => Some(TokenFailureKind::GrantRejected),
+        "invalid_client" | "unauthorized_client" => Some(TokenFailureKind::ClientRejected),
+        "invalid_request" | "invalid_scope" | "insufficient_scope" | "unsupported_grant_type" => {
+            Some(TokenFailureKind::RequestRejected)
+        }
+        "server_error" | "temporarily_unavailable" => Some(TokenFailureKind::Ambiguous),
+        _ => None,
+    }
+}
+
+/// Lower-case words joined by underscores, as all codes of the RFCs are; a token echoed back does not look like that.
+fn looks_like_code(code: &str) -> bool {
+    code.len() <= 40
+        && code.split('_').all(|word| {
+            (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+        })
+}
+
+/// Seconds or an HTTP date (RFC 9110 section 10.2.3); a date that has passed is no wait.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let time = httpdate::parse_http_date(value).ok()?;
+    Some(time.duration_since(now.into()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn wait(value: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_str(value).ok()?);
+        // 2027-01-15 08:00:00 UTC, a Friday.
+        let now = chrono::DateTime::from_timestamp(1_800_000_000, 0)?;
+        retry_after(&headers, now)
+    }
+
+    #[test]
+    fn waits_are_seconds_or_dates() {
+        assert_eq!(wait("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            wait("Fri, 15 Jan 2027 08:00:30 GMT"),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(wait("Fri, 15 Jan 2027 07:00:00 GMT"), Some(Duration::ZERO));
+        for nonsense in ["-1", "soon", "1.5", ""] {
+            assert_eq!(wait(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn statuses_speak_first() {
+        let mut later = HeaderMap::new();
+        later.insert(header::RETRY_AFTER, HeaderValue::from_static("7"));
+        let now = chrono::DateTime::UNIX_EPOCH;
+        let kind = |status: u16, headers: &HeaderMap| {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            by_status(status, headers, now).map(|failure| failure.kind)
+        };
+        let none = HeaderMap::new();
+        for (status, expected) in [
+            (200, None),
+            (400, None),
+            (401, None),
+            (301, Some(TokenFailureKind::RequestRejected)),
+            (307, Some(TokenFailureKind::RequestRejected)),
+            (408, Some(TokenFailureKind::Ambiguous)),
+            (409, Some(TokenFailureKind::Ambiguous)),
+            (429, Some(TokenFailureKind::RateLimited)),
+            (500, Some(TokenFailureKind::Ambiguous)),
+            (502, Some(TokenFailureKind::Ambiguous)),
+            (503, Some(TokenFailureKind::Ambiguous)),
+            (504, Some(TokenFailureKind::Ambiguous)),
+        ] {
+            assert_eq!(kind(status, &none), expected, "{status}");
+        }
+        assert_eq!(kind(503, &later), Some(TokenFailureKind::RateLimited));
+    }
+
+    #[test]
+    fn only_codes_look_like_codes() {
+        for code in ["invalid_grant", "bad_refresh_token", "ratelimited"] {
+            assert!(looks_like_code(code), "{code}");
+        }
+        for other in [
+            "",
+            "_",
+            "Invalid",
+            "a1b2",
+            "abcdefghijklmnopqrstuvwxyz",
+            "two words",
+            "a__b",
+        ] {
+            assert!(!looks_like_code(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One HTTP call to a provider: sent once, followed nowhere, bounded in time and size, with failures told apart by
+//! whether the request can have been carried out.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use reqwest::{Client, Request, Response, redirect, retry};
+use tokend_model::ports::Clock;
+use tokend_model::{Timestamp, TokenFailure, TokenFailureKind};
+
+use crate::OAuthOptions;
+use crate::egress::{EgressGuard, Refused};
+use crate::failure::{by_status, failure};
+
+/// The HTTP client with its bounds.
+pub(crate) struct Transport {
+    client: Client,
+    guard: EgressGuard,
+    max_body: usize,
+    clock: Arc<dyn Clock>,
+}
+
+/// A whole answer with a status that needs its body to be understood. No Debug: the body may hold tokens.
+pub(crate) struct RawAnswer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) receive_time: Timestamp,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        options: &OAuthOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
+        let guard = EgressGuard::new(options);
+        let client = Client::builder()
+            .user_agent(concat!("tokend/", env!("CARGO_PKG_VERSION")))
+            .timeout(options.timeout)
+            .connect_timeout(options.connect_timeout)
+            .dns_resolver(Arc::new(guard))
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            // A proxy would resolve names itself, past the guard.
+            .no_proxy()
+            // A connection kept open may be cut by the other side just as a refresh token is sent over it, and nobody
+            // could say whether that was spent. Token calls are rare: each gets a connection of its own.
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self {
+            client,
+            guard,
+            max_body: options.max_body,
+            clock,
+        })
+    }
+
+    /// The client, to build requests with.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends the request once and reads the answer up to the cap.
+    pub(crate) async fn send(&self, request: Request) -> Result<RawAnswer, TokenFailure> {
+        self.guard
+            .check(request.url())
+            .map_err(|refused| failure(TokenFailureKind::NotSent, refused.0))?;
+        let response = self
+            .client
+            .execute(request)
+            .await
+            .map_err(|error| unanswered(&error))?;
+        let receive_time = self.clock.now();
+        if let Some(failure) = by_status(response.status(), response.headers(), receive_time) {
+            return Err(failure);
+        }
+        let content_type = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        Ok(RawAnswer {
+            status: response.status(),
+            content_type,
+            body: self.read_body(response).await?,
+            receive_time,
+        })
+    }
+
+    async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, TokenFailure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(&error))? {
+            if body.len() + chunk.len() > self.max_body {
+                return Err(failure(
+                    TokenFailureKind::Garbage,
+                    format!("an answer of more than {} bytes", self.max_body),
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// The class of a call without a whole answer. The error's own text holds the URL and is not used.
+fn unanswered(error: &reqwest::Error) -> TokenFailure {
+    if error.is_builder() {
+        return failure(TokenFailureKind::NotSent, "the request could not be built");
+    }
+    if !error.is_connect() {
+        let detail = if error.is_timeout() {
+            "no whole answer in time"
+        } else {
+            "the connection broke before a whole answer"
+        };
+        return failure(TokenFailureKind::Ambiguous, detail);
+    }
+    let detail = match refusal(error) {
+        Some(refused) => refused.0,
+        None if error.is_dns() => "the host's name could not be resolved",
+        None if error.is_timeout() => "no connection in time",
+        None => "no connection: refused, or TLS failed",
+    };
+    failure(TokenFailureKind::NotSent, detail)
+}
+
+fn refusal(error: &reqwest::Error) -> Option<Refused> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(refused) = cause.downcast_ref::<Refused>() {
+            return Some(*refused);
+        }
+        source = cause.source();
+    }
+    None
+}

@@ -1,0 +1,186 @@
+//! HTTP for browsers: the ticket that leads to the provider, the callback it returns to, and the confirmation.
+
+mod cookie;
+mod page;
+
+use std::sync::Arc;
+
+use axum::{
+    Form, Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use tokend_model::{AuthorizationId, Connector, Secret};
+use tokend_vending::{CallbackOutcome, Error, ProviderCallback, Vending};
+use tower_http::{limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer};
+use url::Url;
+
+/// What the browser's routes share.
+#[derive(Clone)]
+struct Pages {
+    vending: Vending,
+    /// Whether browsers reach us by https, so that cookies may insist on it.
+    https: bool,
+}
+
+/// The routes of the browser listener.
+pub(crate) fn routes(vending: Vending, public_url: &str) -> Router {
+    let pages = Pages {
+        vending,
+        https: public_url.starts_with("https://"),
+    };
+    let header =
+        |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    Router::new()
+        .route("/oauth/start/{ticket}", get(start))
+        .route("/oauth/callback/{context}", get(callback))
+        .route("/oauth/complete/{context}", post(complete))
+        .route("/oauth/style.css", get(page::style))
+        .fallback(async || page::message(StatusCode::NOT_FOUND, "Not found", "There is no such page."))
+        .with_state(Arc::new(pages))
+        .layer(RequestBodyLimitLayer::new(8 * 1024))
+        .layer(header(header::CACHE_CONTROL, "no-store"))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ))
+}
+
+/// `GET /oauth/start/{ticket}`: binds the attempt to this browser and sends it to the provider.
+async fn start(State(pages): State<Arc<Pages>>, Path(ticket): Path<String>) -> Response {
+    match pages.vending.open_ticket(&ticket).await {
+        Ok(opened) => {
+            let cookie = cookie::bind(&opened, pages.https);
+            (
+                [(header::SET_COOKIE, cookie)],
+                Redirect::to(&opened.provider_url),
+            )
+                .into_response()
+        }
+        Err(error) => page::error(&error),
+    }
+}
+
+/// The parameters a provider sends back; anything else in the query is not looked at.
+#[derive(Deserialize)]
+struct CallbackQuery {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+/// `GET /oauth/callback/{context}`: the redirect URI. Keeps the code; activates nothing.
+async fn callback(
+    State(pages): State<Arc<Pages>>,
+    Path(context): Path<String>,
+    query: Result<Query<CallbackQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(Query(query)) = query else {
+        return page::error(&Error::invalid("state", "is missing or there twice"));
+    };
+    let state = query.state.map(Secret::new);
+    let browser_binding = state
+        .as_ref()
+        .and_then(|state| cookie::read(&headers, state));
+    let callback = ProviderCallback {
+        context: context.clone(),
+        state,
+        code: query.code.map(Secret::new),
+        error: query.error,
+        browser_binding,
+    };
+    match pages.vending.receive_callback(&callback).await {
+        Ok(outcome) => pages.answer(&context, outcome).await,
+        Err(error) => page::error(&error),
+    }
+}
+
+#[derive(Deserialize)]
+struct Completion {
+    authorization_id: String,
+    completion_token: String,
+}
+
+/// `POST /oauth/complete/{context}`: the user confirmed on our own page.
+async fn complete(
+    State(pages): State<Arc<Pages>>,
+    Path(context): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<Completion>,
+) -> Response {
+    if !pages.same_origin(&headers) {
+        return page::error(&Error::CompletionMismatch);
+    }
+    let Ok(id) = AuthorizationId::new(form.authorization_id) else {
+        return page::error(&Error::AuthorizationNotFound);
+    };
+    let token = Secret::new(form.completion_token);
+    match pages
+        .vending
+        .complete_in_browser(&context, &id, &token)
+        .await
+    {
+        Ok(connection) => {
+            let account = connection.account.email.or(connection.account.name);
+            let service = pages.service_name(&context).await;
+            page::connected(&service, account.as_deref())
+        }
+        Err(error) => page::error(&error),
+    }
+}
+
+impl Pages {
+    async fn answer(&self, context: &str, outcome: CallbackOutcome) -> Response {
+        match outcome {
+            CallbackOutcome::ReturnTo(url) => Redirect::to(url.expose()).into_response(),
+            CallbackOutcome::Confirm {
+                authorization,
+                completion_token,
+            } => {
+                let service = self.service_name(context).await;
+                page::confirm(context, &service, &authorization, &completion_token)
+            }
+            CallbackOutcome::StarterCompletes(_) => page::message(
+                StatusCode::OK,
+                "Almost done",
+                "The account was authorized. Go back to where you started; you can close this page.",
+            ),
+            CallbackOutcome::Denied(_) => page::error(&Error::AuthorizationDenied),
+        }
+    }
+
+    /// A form post from a foreign page is not ours. Browsers that send no Origin have the token alone to show.
+    fn same_origin(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers
+            .get(header::ORIGIN)
+            .and_then(|value| value.to_str().ok())
+        else {
+            return true;
+        };
+        // Our pages send no referrer, for which some browsers post with the origin "null".
+        let ours = Url::parse(self.vending.public_url()).map(|url| url.origin());
+        origin == "null"
+            || matches!((Url::parse(origin), ours), (Ok(theirs), Ok(ours)) if theirs.origin() == ours)
+    }
+
+    async fn service_name(&self, context: &str) -> String {
+        let Some((workspace, id)) = Connector::parse_callback_context(context) else {
+            return "the service".to_owned();
+        };
+        let named = async {
+            let connector = self.vending.get_connector(&workspace, &id).await.ok()?;
+            let integration_type = self
+                .vending
+                .integration_type(&workspace, &connector.integration_type)
+                .ok()?;
+            Some(integration_type.display_name.clone())
+        };
+        named.await.unwrap_or_else(|| "the service".to_owned())
+    }
+}

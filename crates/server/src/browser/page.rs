@@ -1,0 +1,102 @@
+//! The pages themselves: small, without script, without anything from elsewhere.
+
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use maud::{DOCTYPE, Markup, html};
+use tokend_api::v1::ErrorReason;
+use tokend_model::{Authorization, Owner, Secret};
+use tokend_vending::Error;
+use tonic::Code;
+
+const STYLE: &str = include_str!("style.css");
+
+/// `GET /oauth/style.css`
+pub(super) async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+/// A page that says one thing.
+pub(super) fn message(status: StatusCode, title: &str, text: &str) -> Response {
+    page(status, title, html! { p { (text) } })
+}
+
+/// What went wrong, in the error's words, which hold no secret and nothing of the provider's.
+pub(super) fn error(error: &Error) -> Response {
+    let code = ErrorReason::from_reason(error.reason())
+        .unwrap_or(ErrorReason::Internal)
+        .code();
+    let status = match code {
+        Code::InvalidArgument | Code::FailedPrecondition => StatusCode::BAD_REQUEST,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let body = html! {
+        p { (capitalized(&error.to_string())) "." }
+        p { "Go back to where you started and connect again." }
+        p.reason { (error.reason()) }
+    };
+    page(status, "Not connected", body)
+}
+
+/// The question whether this browser's user is the one to connect.
+pub(super) fn confirm(
+    context: &str,
+    service: &str,
+    authorization: &Authorization,
+    completion_token: &Secret,
+) -> Response {
+    let owner = match &authorization.owner {
+        Owner::Shared => "the whole organisation".to_owned(),
+        Owner::AppUser(id) => id.to_string(),
+    };
+    let body = html! {
+        p { "Connect this " (service) " account for " strong { (owner) } "?" }
+        p { "If that is not you, close this page: nothing has been connected." }
+        form method="post" action={ "/oauth/complete/" (context) } {
+            input type="hidden" name="authorization_id" value=(authorization.id);
+            input type="hidden" name="completion_token" value=(completion_token.expose());
+            button type="submit" { "Connect" }
+        }
+    };
+    page(StatusCode::OK, &format!("Connect {service}"), body)
+}
+
+/// It worked.
+pub(super) fn connected(service: &str, account: Option<&str>) -> Response {
+    let body = html! {
+        p {
+            (service) " is connected"
+            @if let Some(account) = account { " as " strong { (account) } }
+            ". You can close this page."
+        }
+    };
+    page(StatusCode::OK, "Connected", body)
+}
+
+fn page(status: StatusCode, title: &str, body: Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                link rel="stylesheet" href="/oauth/style.css";
+            }
+            body { main { h1 { (title) } (body) } }
+        }
+    };
+    (status, page).into_response()
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}

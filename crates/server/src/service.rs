@@ -1,0 +1,14 @@
+//! The gRPC services: handlers that admit, convert and call a use case.
+
+mod admin;
+mod authorizations;
+mod connections;
+mod connector_service;
+mod connectors;
+mod from_proto;
+mod integration_types;
+mod page;
+mod to_proto;
+
+pub(crate) use admin::Admin;
+pub(crate) use connector_service::Connector;

@@ -1,0 +1,148 @@
+//! Authorizations, for operators and control planes.
+
+use std::time::Duration;
+
+use tokend_api::v1::{self, batch_start_authorizations_result::Result as BatchResult};
+use tokend_model::{AuthorizationId, Owner, WorkspaceName};
+use tokend_vending::{ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter};
+
+use super::{admin::Admin, from_proto, to_proto};
+use crate::status;
+
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(200);
+
+impl Admin {
+    pub(super) async fn start_authorization_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::StartAuthorizationRequest,
+    ) -> Result<v1::StartAuthorizationResponse, Error> {
+        let connector = match (
+            request.integration_type.as_str(),
+            request.connector_id.as_str(),
+        ) {
+            ("", "") => {
+                return Err(Error::invalid(
+                    "integration_type",
+                    "or connector_id is needed",
+                ));
+            }
+            (name, "") => ConnectorRef::Shared(from_proto::integration_type(name)?),
+            ("", id) => ConnectorRef::AppUser(from_proto::connector_id(id)?),
+            _ => {
+                return Err(Error::invalid(
+                    "integration_type",
+                    "and connector_id exclude each other",
+                ));
+            }
+        };
+        let owner = match (&connector, request.app_user_id.as_str()) {
+            (ConnectorRef::Shared(_), "") => Owner::Shared,
+            (ConnectorRef::Shared(_), _) => {
+                return Err(Error::invalid("app_user_id", "goes with connector_id"));
+            }
+            (ConnectorRef::AppUser(_), id) => Owner::AppUser(from_proto::app_user_id(id)?),
+        };
+        let start = StartAuthorization {
+            workspace: workspace.clone(),
+            connector,
+            owner,
+            label: from_proto::label(request.label.as_deref())?,
+            scopes: request.scopes,
+            connection_config: request.connection_config.into_iter().collect(),
+            return_url: request.return_url.filter(|url| !url.is_empty()),
+            reconnect: true,
+            keeps_completion_token: true,
+        };
+        match self.vending.start_authorization(&start).await? {
+            StartedAuthorization::Open {
+                authorization,
+                redirect_url,
+                completion_token,
+            } => Ok(v1::StartAuthorizationResponse {
+                redirect_url: redirect_url.expose().to_owned(),
+                authorization_id: authorization.id.to_string(),
+                completion_token: completion_token
+                    .map(|token| token.expose().to_owned())
+                    .unwrap_or_default(),
+                expire_time: Some(to_proto::timestamp(authorization.expire_time)),
+            }),
+            StartedAuthorization::AlreadyConnected(_) => Err(Error::Internal),
+        }
+    }
+
+    pub(super) async fn batch_start_authorizations_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::BatchStartAuthorizationsRequest,
+    ) -> Result<v1::BatchStartAuthorizationsResponse, Error> {
+        if request.requests.is_empty() || request.requests.len() > 100 {
+            return Err(Error::invalid("requests", "must be 1 to 100"));
+        }
+        let mut results = Vec::new();
+        for item in request.requests {
+            let result = match self.start_authorization_in(workspace, item).await {
+                Ok(started) => BatchResult::Authorization(started),
+                Err(error) => BatchResult::Status(status::call_status(&error)),
+            };
+            results.push(v1::BatchStartAuthorizationsResult {
+                result: Some(result),
+            });
+        }
+        Ok(v1::BatchStartAuthorizationsResponse { results })
+    }
+
+    pub(super) async fn complete_authorization_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::CompleteAuthorizationRequest,
+    ) -> Result<v1::CompleteAuthorizationResponse, Error> {
+        let id = from_proto::authorization_id(&request.authorization_id)?;
+        let token = from_proto::secret("completion_token", request.completion_token)?;
+        let connection = self
+            .vending
+            .complete_authorization(workspace, &id, &token, &Starter::Operator)
+            .await?;
+        let connection = Some(to_proto::connection(&connection));
+        Ok(v1::CompleteAuthorizationResponse { connection })
+    }
+
+    /// Answers at once, or as soon as the state leaves the one it has now.
+    pub(super) async fn get_authorization_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::GetAuthorizationRequest,
+    ) -> Result<v1::GetAuthorizationResponse, Error> {
+        let id = from_proto::authorization_id(&request.authorization_id)?;
+        let wait = from_proto::duration("wait_time", request.wait_time)?.unwrap_or_default();
+        let first = self.authorization(workspace, &id).await?;
+        let deadline = tokio::time::Instant::now() + wait.min(LONGEST_WAIT);
+        let mut present = first.clone();
+        while present.state == first.state && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(POLL).await;
+            present = self.authorization(workspace, &id).await?;
+        }
+        Ok(v1::GetAuthorizationResponse {
+            authorization: Some(present),
+        })
+    }
+
+    async fn authorization(
+        &self,
+        workspace: &WorkspaceName,
+        id: &AuthorizationId,
+    ) -> Result<v1::Authorization, Error> {
+        let authorization = self.vending.authorization(workspace, id).await?;
+        let connector = self
+            .vending
+            .get_connector(workspace, &authorization.connector_id)
+            .await?;
+        let integration_type = connector.integration_type.to_string();
+        Ok(to_proto::authorization(
+            &authorization,
+            integration_type,
+            self.clock.now(),
+        ))
+    }
+}

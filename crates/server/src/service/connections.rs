@@ -1,0 +1,147 @@
+//! Connections, for operators: what there is, and ending or renewing one.
+
+use tokend_api::v1;
+use tokend_model::{Connection, ConnectionFilter, ConnectionId, Owner, WorkspaceName};
+use tokend_vending::Error;
+
+use super::{admin::Admin, from_proto, page::PageRequest, to_proto};
+
+impl Admin {
+    pub(super) async fn list_connections_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::ListConnectionsRequest,
+    ) -> Result<v1::ListConnectionsResponse, Error> {
+        let page = PageRequest::new(request.page_size, &request.page_token)?;
+        let filter = filter(&request)?;
+        let mut rows = self
+            .vending
+            .connections(workspace, &filter, &page.to_read())
+            .await?;
+        let next_page_token = page.cut(&mut rows, |row| row.id.as_str());
+        let connections = rows.iter().map(to_proto::connection).collect();
+        Ok(v1::ListConnectionsResponse {
+            connections,
+            next_page_token,
+        })
+    }
+
+    pub(super) async fn describe_connection_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::DescribeConnectionRequest,
+    ) -> Result<v1::DescribeConnectionResponse, Error> {
+        let id = from_proto::connection_id(&request.connection_id)?;
+        let connection = self.vending.connection(workspace, &id).await?;
+        let health = &connection.refresh_health;
+        Ok(v1::DescribeConnectionResponse {
+            generations: Vec::new(),
+            next_refresh_time: health.retry_time.map(to_proto::timestamp),
+            consecutive_failures: to_proto::count(health.consecutive_failures),
+            last_failure_reason: health.last_failure.clone().unwrap_or_default(),
+            last_failure_provider_error: String::new(),
+            last_failure_time: None,
+            needs_user_by_time: None,
+            connection: Some(to_proto::connection(&connection)),
+        })
+    }
+
+    pub(super) async fn refresh_connection_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::RefreshConnectionRequest,
+    ) -> Result<v1::RefreshConnectionResponse, Error> {
+        let before = self
+            .checked(workspace, &request.connection_id, &request.etag)
+            .await?;
+        self.vending
+            .refresh_connection(workspace, &before.id)
+            .await?;
+        let after = self.vending.connection(workspace, &before.id).await?;
+        Ok(v1::RefreshConnectionResponse {
+            renewed: after.generation > before.generation,
+            connection: Some(to_proto::connection(&after)),
+        })
+    }
+
+    pub(super) async fn revoke_connection_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::RevokeConnectionRequest,
+    ) -> Result<v1::RevokeConnectionResponse, Error> {
+        let present = self
+            .checked(workspace, &request.connection_id, &request.etag)
+            .await?;
+        let (connection, revocation) = self
+            .vending
+            .revoke_connection(workspace, &present.id, request.local_only)
+            .await?;
+        Ok(v1::RevokeConnectionResponse {
+            connection: Some(to_proto::connection(&connection)),
+            provider_revocation: to_proto::revocation(revocation).into(),
+        })
+    }
+
+    pub(super) async fn delete_connection_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::DeleteConnectionRequest,
+    ) -> Result<v1::DeleteConnectionResponse, Error> {
+        let present = self
+            .checked(workspace, &request.connection_id, &request.etag)
+            .await?;
+        let revocation = self
+            .vending
+            .delete_connection(workspace, &present.id, request.local_only)
+            .await?;
+        Ok(v1::DeleteConnectionResponse {
+            provider_revocation: to_proto::revocation(revocation).into(),
+        })
+    }
+
+    /// The connection, if its etag is still the one given.
+    async fn checked(
+        &self,
+        workspace: &WorkspaceName,
+        id: &str,
+        etag: &str,
+    ) -> Result<Connection, Error> {
+        let id: ConnectionId = from_proto::connection_id(id)?;
+        let connection = self.vending.connection(workspace, &id).await?;
+        match etag.is_empty() || *etag == to_proto::connection(&connection).etag {
+            true => Ok(connection),
+            false => Err(Error::EtagMismatch),
+        }
+    }
+}
+
+fn filter(request: &v1::ListConnectionsRequest) -> Result<ConnectionFilter, Error> {
+    let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let statuses: Vec<_> = request.statuses().collect();
+    Ok(ConnectionFilter {
+        connector_id: named(&request.connector_id)
+            .map(|id| from_proto::connector_id(&id))
+            .transpose()?,
+        integration_type: named(&request.integration_type)
+            .map(|name| from_proto::integration_type(&name))
+            .transpose()?,
+        kind: from_proto::kind(request.kind()),
+        owner: named(&request.app_user_id)
+            .map(|id| from_proto::app_user_id(&id).map(Owner::AppUser))
+            .transpose()?,
+        label: request
+            .label
+            .as_deref()
+            .map(|label| from_proto::label(Some(label)))
+            .transpose()?,
+        statuses: match statuses.is_empty() {
+            true => None,
+            false => Some(
+                statuses
+                    .into_iter()
+                    .filter_map(from_proto::status)
+                    .collect(),
+            ),
+        },
+    })
+}

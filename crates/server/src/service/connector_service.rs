@@ -1,0 +1,404 @@
+//! `ConnectorService`: what backends call.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures::{Stream, StreamExt, stream};
+use tokend_access::Action;
+use tokend_api::v1::{
+    self, batch_get_connections_result::Result as BatchResult, connection_selector::Selector,
+    connector_service_server::ConnectorService,
+};
+use tokend_model::{AppUserId, ConnectionFilter, ConnectorKind, Owner};
+use tokend_vending::{
+    ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter, Target, VendOptions,
+    Vended, Vending,
+};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+
+use super::{from_proto, page::PageRequest, to_proto};
+use crate::{
+    admission::{Admission, Admitted},
+    status,
+};
+
+const LARGEST_BATCH: usize = 100;
+
+/// Serves `tokend.v1.ConnectorService`.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) vending: Vending,
+    pub(crate) admission: Arc<Admission>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl ConnectorService for Connector {
+    async fn get_connection(
+        &self,
+        request: Request<v1::GetConnectionRequest>,
+    ) -> Answer<v1::VendedConnection> {
+        let admitted = self
+            .admission
+            .admit(request.metadata(), Action::Vend)
+            .await?;
+        let vended = self.vend_shared(&admitted, request.get_ref()).await;
+        answer(vended.map(|vended| to_proto::vended(&vended)))
+    }
+
+    async fn get_current_app_user_connection(
+        &self,
+        request: Request<v1::GetCurrentAppUserConnectionRequest>,
+    ) -> Answer<v1::VendedConnection> {
+        let (admitted, user) = self
+            .admission
+            .admit_for_user(request.metadata(), Action::VendForUser)
+            .await?;
+        let vended = self
+            .vend_for_user(&admitted, &user, request.get_ref())
+            .await;
+        answer(vended.map(|vended| to_proto::vended(&vended)))
+    }
+
+    async fn batch_get_connections(
+        &self,
+        request: Request<v1::BatchGetConnectionsRequest>,
+    ) -> Answer<v1::BatchGetConnectionsResponse> {
+        let (metadata, _, batch) = request.into_parts();
+        if batch.selectors.is_empty() || batch.selectors.len() > LARGEST_BATCH {
+            let why = format!(
+                "must be 1 to {LARGEST_BATCH}, not {}",
+                batch.selectors.len()
+            );
+            return Err(status::of(&Error::invalid("selectors", why)));
+        }
+        let admitted = self.admit_batch(&metadata, &batch.selectors).await?;
+        let results = stream::iter(batch.selectors)
+            .map(|selector| self.batch_item(&admitted, selector))
+            .buffered(16)
+            .collect()
+            .await;
+        Ok(Response::new(v1::BatchGetConnectionsResponse { results }))
+    }
+
+    type WatchConnectionStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchConnectionResponse, Status>> + Send>>;
+
+    async fn watch_connection(
+        &self,
+        request: Request<v1::WatchConnectionRequest>,
+    ) -> Answer<Self::WatchConnectionStream> {
+        self.admission
+            .admit(request.metadata(), Action::Vend)
+            .await?;
+        Err(status::unimplemented("WatchConnection"))
+    }
+
+    async fn connect_app_user(
+        &self,
+        request: Request<v1::ConnectAppUserRequest>,
+    ) -> Answer<v1::ConnectAppUserResponse> {
+        let (admitted, user) = self
+            .admission
+            .admit_for_user(request.metadata(), Action::Connect)
+            .await?;
+        answer(self.connect(&admitted, user, request.into_inner()).await)
+    }
+
+    async fn complete_app_user_connection(
+        &self,
+        request: Request<v1::CompleteAppUserConnectionRequest>,
+    ) -> Answer<v1::CompleteAppUserConnectionResponse> {
+        let (admitted, user) = self
+            .admission
+            .admit_for_user(request.metadata(), Action::Connect)
+            .await?;
+        answer(self.complete(&admitted, user, request.into_inner()).await)
+    }
+
+    async fn disconnect_app_user(
+        &self,
+        request: Request<v1::DisconnectAppUserRequest>,
+    ) -> Answer<v1::DisconnectAppUserResponse> {
+        let (admitted, user) = self
+            .admission
+            .admit_for_user(request.metadata(), Action::Disconnect)
+            .await?;
+        let request = request.into_inner();
+        answer(self.disconnect(&admitted, user, &request).await)
+    }
+
+    async fn list_app_user_connections(
+        &self,
+        request: Request<v1::ListAppUserConnectionsRequest>,
+    ) -> Answer<v1::ListAppUserConnectionsResponse> {
+        let (admitted, user) = self
+            .admission
+            .admit_for_user(request.metadata(), Action::ReadMetadata)
+            .await?;
+        answer(self.list(&admitted, user, &request.into_inner()).await)
+    }
+
+    async fn get_access_token(
+        &self,
+        request: Request<v1::GetAccessTokenRequest>,
+    ) -> Answer<v1::GetAccessTokenResponse> {
+        let admitted = self
+            .admission
+            .admit(request.metadata(), Action::Vend)
+            .await?;
+        let get = v1::GetConnectionRequest {
+            integration_type: request.into_inner().integration_type,
+            ..Default::default()
+        };
+        let vended = self.vend_shared(&admitted, &get).await;
+        answer(vended.map(|vended| v1::GetAccessTokenResponse {
+            access_token: vended.access_token.expose().to_owned(),
+        }))
+    }
+}
+
+impl Connector {
+    async fn vend_shared(
+        &self,
+        admitted: &Admitted,
+        request: &v1::GetConnectionRequest,
+    ) -> Result<Arc<Vended>, Error> {
+        let (target, options) = from_proto::shared_get(&admitted.workspace, request)?;
+        self.vending.vend(&target, &options).await
+    }
+
+    async fn vend_for_user(
+        &self,
+        admitted: &Admitted,
+        user: &AppUserId,
+        request: &v1::GetCurrentAppUserConnectionRequest,
+    ) -> Result<Arc<Vended>, Error> {
+        let (target, options) = from_proto::app_user_get(&admitted.workspace, user, request)?;
+        match self.vending.vend(&target, &options).await {
+            Err(error) if !request.connect_return_url.is_empty() => Err(self
+                .with_connect_link(error, target, &options, request)
+                .await),
+            result => result,
+        }
+    }
+
+    /// Where consent is missing, opens an attempt and puts its URL into the error.
+    async fn with_connect_link(
+        &self,
+        error: Error,
+        target: Target,
+        options: &VendOptions,
+        request: &v1::GetCurrentAppUserConnectionRequest,
+    ) -> Error {
+        if !matches!(
+            error,
+            Error::NotConnected { .. } | Error::ReauthorizationRequired { .. }
+        ) {
+            return error;
+        }
+        let start = StartAuthorization {
+            workspace: target.workspace,
+            connector: target.connector,
+            owner: target.owner,
+            label: target.label,
+            scopes: options.scopes.clone(),
+            connection_config: Default::default(),
+            return_url: Some(request.connect_return_url.clone()),
+            reconnect: true,
+            keeps_completion_token: false,
+        };
+        match (self.vending.connect_link(&start).await, error) {
+            (Ok(link), Error::NotConnected { .. }) => Error::NotConnected {
+                connect: Some(link),
+            },
+            (Ok(link), _) => Error::ReauthorizationRequired {
+                connect: Some(link),
+            },
+            (Err(error), _) => error,
+        }
+    }
+
+    /// Admits a batch once: for the user too, if one of its items is a user's.
+    async fn admit_batch(
+        &self,
+        metadata: &MetadataMap,
+        selectors: &[v1::ConnectionSelector],
+    ) -> Result<(Admitted, Option<AppUserId>), Status> {
+        let for_user =
+            |item: &v1::ConnectionSelector| matches!(item.selector, Some(Selector::AppUser(_)));
+        let mut admitted = self.admission.admit(metadata, Action::Vend).await?;
+        let mut user = None;
+        if selectors.iter().any(for_user) {
+            let (with_user, id) = self
+                .admission
+                .admit_for_user(metadata, Action::VendForUser)
+                .await?;
+            (admitted, user) = (with_user, Some(id));
+        }
+        Ok((admitted, user))
+    }
+
+    async fn batch_item(
+        &self,
+        (admitted, user): &(Admitted, Option<AppUserId>),
+        item: v1::ConnectionSelector,
+    ) -> v1::BatchGetConnectionsResult {
+        let vended = match (&item.selector, user) {
+            (Some(Selector::Shared(request)), _) => self.vend_shared(admitted, request).await,
+            (Some(Selector::AppUser(request)), Some(user)) => {
+                self.vend_for_user(admitted, user, request).await
+            }
+            _ => Err(Error::invalid(
+                "selectors",
+                "each must be shared or app_user",
+            )),
+        };
+        let result = match vended {
+            Ok(vended) => BatchResult::Connection(to_proto::vended(&vended)),
+            Err(error) => BatchResult::Status(status::call_status(&error)),
+        };
+        v1::BatchGetConnectionsResult {
+            result: Some(result),
+        }
+    }
+
+    async fn connect(
+        &self,
+        admitted: &Admitted,
+        user: AppUserId,
+        request: v1::ConnectAppUserRequest,
+    ) -> Result<v1::ConnectAppUserResponse, Error> {
+        let start = StartAuthorization {
+            workspace: admitted.workspace.clone(),
+            connector: ConnectorRef::AppUser(from_proto::connector_id(&request.connector_id)?),
+            owner: Owner::AppUser(user),
+            label: from_proto::label(request.label.as_deref())?,
+            scopes: request.scopes,
+            connection_config: request.connection_config.into_iter().collect(),
+            return_url: request.return_url.filter(|url| !url.is_empty()),
+            reconnect: request.reconnect,
+            keeps_completion_token: false,
+        };
+        Ok(match self.vending.start_authorization(&start).await? {
+            StartedAuthorization::Open {
+                authorization,
+                redirect_url,
+                ..
+            } => v1::ConnectAppUserResponse {
+                redirect_url: redirect_url.expose().to_owned(),
+                authorization_id: authorization.id.to_string(),
+                expire_time: Some(to_proto::timestamp(authorization.expire_time)),
+                already_connected: None,
+            },
+            StartedAuthorization::AlreadyConnected(id) => v1::ConnectAppUserResponse {
+                already_connected: Some(v1::AlreadyConnected {
+                    connection_id: id.to_string(),
+                }),
+                ..Default::default()
+            },
+        })
+    }
+
+    async fn complete(
+        &self,
+        admitted: &Admitted,
+        user: AppUserId,
+        request: v1::CompleteAppUserConnectionRequest,
+    ) -> Result<v1::CompleteAppUserConnectionResponse, Error> {
+        let id = from_proto::authorization_id(&request.authorization_id)?;
+        let token = from_proto::secret("completion_token", request.completion_token)?;
+        let starter = Starter::Owner(Owner::AppUser(user));
+        let connection = self
+            .vending
+            .complete_authorization(&admitted.workspace, &id, &token, &starter)
+            .await?;
+        let connection = Some(to_proto::connection(&connection));
+        Ok(v1::CompleteAppUserConnectionResponse { connection })
+    }
+
+    async fn disconnect(
+        &self,
+        admitted: &Admitted,
+        user: AppUserId,
+        request: &v1::DisconnectAppUserRequest,
+    ) -> Result<v1::DisconnectAppUserResponse, Error> {
+        let target = Target {
+            workspace: admitted.workspace.clone(),
+            connector: ConnectorRef::AppUser(from_proto::connector_id(&request.connector_id)?),
+            owner: Owner::AppUser(user),
+            label: from_proto::label(request.label.as_deref())?,
+        };
+        let revocation = self.vending.disconnect(&target).await?;
+        Ok(v1::DisconnectAppUserResponse {
+            disconnected: revocation.is_some(),
+            provider_revocation: revocation
+                .map(to_proto::revocation)
+                .unwrap_or_default()
+                .into(),
+        })
+    }
+
+    /// The connectors an app user can connect, each with their connections, ordered by connector and connection id.
+    async fn list(
+        &self,
+        admitted: &Admitted,
+        user: AppUserId,
+        request: &v1::ListAppUserConnectionsRequest,
+    ) -> Result<v1::ListAppUserConnectionsResponse, Error> {
+        let page = PageRequest::new(request.page_size, &request.page_token)?;
+        let workspace = &admitted.workspace;
+        let filter = ConnectionFilter {
+            owner: Some(Owner::AppUser(user)),
+            ..ConnectionFilter::default()
+        };
+        let owned = self.vending.all_connections(workspace, &filter).await?;
+        let mut rows = Vec::new();
+        for connector in self.vending.all_connectors(workspace).await? {
+            let offered = connector.kind == ConnectorKind::AppUser && !connector.disabled;
+            let integration_type = self
+                .vending
+                .integration_type(workspace, &connector.integration_type)?;
+            let asked = |wish: &str, value: &str| wish.is_empty() || wish == value;
+            if !offered
+                || !asked(&request.category, &integration_type.category)
+                || !asked(&request.integration_type, integration_type.name.as_str())
+            {
+                continue;
+            }
+            let mut connected: Vec<_> = owned
+                .iter()
+                .filter(|connection| connection.connector_id == connector.id)
+                .map(|connection| {
+                    to_proto::app_user_connection(&connector, &integration_type, Some(connection))
+                })
+                .collect();
+            if connected.is_empty() {
+                connected.push(to_proto::app_user_connection(
+                    &connector,
+                    &integration_type,
+                    None,
+                ));
+            }
+            rows.extend(connected);
+        }
+        if !request.statuses.is_empty() {
+            rows.retain(|row| request.statuses.contains(&row.status));
+        }
+        let keyed = rows
+            .into_iter()
+            .map(|row| (format!("{}/{}", row.connector_id, row.connection_id), row));
+        let (rows, next_page_token) = page.take(keyed.collect(), |(key, _)| key);
+        let connections = rows.into_iter().map(|(_, row)| row).collect();
+        Ok(v1::ListAppUserConnectionsResponse {
+            connections,
+            next_page_token,
+        })
+    }
+}
+
+pub(super) fn answer<T>(result: Result<T, Error>) -> Answer<T> {
+    result
+        .map(Response::new)
+        .map_err(|error| status::of(&error))
+}

@@ -1,0 +1,148 @@
+//! From the contract's words to ours; what is not of its form is told with the field's name.
+
+use std::time::Duration;
+
+use tokend_api::v1;
+use tokend_model::{
+    AppUserId, AuthorizationId, ConnectionId, ConnectionStatus, ConnectorId, ConnectorKind,
+    Generation, IntegrationTypeName, InvalidId, Label, Owner, Secret, WorkspaceName,
+};
+use tokend_vending::{ConnectorDraft, ConnectorRef, Error, Target, VendOptions};
+
+fn named<T>(field: &'static str, read: Result<T, InvalidId>) -> Result<T, Error> {
+    read.map_err(|invalid| Error::invalid(field, invalid.to_string()))
+}
+
+/// An integration type a caller asks for. What cannot be a name is simply not known.
+pub(crate) fn integration_type(text: &str) -> Result<IntegrationTypeName, Error> {
+    match text {
+        "" => Err(Error::invalid("integration_type", "is missing")),
+        _ => named("integration_type", IntegrationTypeName::new(text)),
+    }
+}
+
+pub(crate) fn connector_id(text: &str) -> Result<ConnectorId, Error> {
+    match text {
+        "" => Err(Error::invalid("connector_id", "is missing")),
+        _ => named("connector_id", ConnectorId::new(text)),
+    }
+}
+
+pub(crate) fn connection_id(text: &str) -> Result<ConnectionId, Error> {
+    named("connection_id", ConnectionId::new(text))
+}
+
+pub(crate) fn authorization_id(text: &str) -> Result<AuthorizationId, Error> {
+    named("authorization_id", AuthorizationId::new(text))
+}
+
+pub(crate) fn app_user_id(text: &str) -> Result<AppUserId, Error> {
+    named("app_user_id", AppUserId::new(text))
+}
+
+pub(crate) fn label(text: Option<&str>) -> Result<Label, Error> {
+    named("label", Label::new(text.unwrap_or_default()))
+}
+
+pub(crate) fn secret(field: &'static str, text: String) -> Result<Secret, Error> {
+    match text.is_empty() {
+        true => Err(Error::invalid(field, "is missing")),
+        false => Ok(Secret::new(text)),
+    }
+}
+
+pub(crate) fn duration(
+    field: &'static str,
+    duration: Option<prost_types::Duration>,
+) -> Result<Option<Duration>, Error> {
+    duration
+        .map(|duration| {
+            Duration::try_from(duration).map_err(|_| Error::invalid(field, "must not be negative"))
+        })
+        .transpose()
+}
+
+pub(crate) fn kind(kind: v1::ConnectorKind) -> Option<ConnectorKind> {
+    match kind {
+        v1::ConnectorKind::Unspecified => None,
+        v1::ConnectorKind::Shared => Some(ConnectorKind::Shared),
+        v1::ConnectorKind::AppUser => Some(ConnectorKind::AppUser),
+    }
+}
+
+/// The stored status a filter means; `PENDING` is no stored status, so nothing matches it.
+pub(crate) fn status(status: v1::ConnectionStatus) -> Option<ConnectionStatus> {
+    match status {
+        v1::ConnectionStatus::Unspecified | v1::ConnectionStatus::Pending => None,
+        v1::ConnectionStatus::Authorized => Some(ConnectionStatus::Authorized),
+        v1::ConnectionStatus::Expired => Some(ConnectionStatus::Expired),
+        v1::ConnectionStatus::Revoked => Some(ConnectionStatus::Revoked),
+        v1::ConnectionStatus::Error => Some(ConnectionStatus::Error),
+    }
+}
+
+/// A get of the shared connection.
+pub(crate) fn shared_get(
+    workspace: &WorkspaceName,
+    request: &v1::GetConnectionRequest,
+) -> Result<(Target, VendOptions), Error> {
+    let target = Target {
+        workspace: workspace.clone(),
+        connector: ConnectorRef::Shared(integration_type(&request.integration_type)?),
+        owner: Owner::Shared,
+        label: label(request.label.as_deref())?,
+    };
+    let options = VendOptions {
+        min_ttl: duration("min_ttl", request.min_ttl)?,
+        scopes: request.scopes.clone(),
+        rejected_generation: request.rejected_generation.map(Generation),
+    };
+    Ok((target, options))
+}
+
+/// A get of the app user's connection.
+pub(crate) fn app_user_get(
+    workspace: &WorkspaceName,
+    app_user: &AppUserId,
+    request: &v1::GetCurrentAppUserConnectionRequest,
+) -> Result<(Target, VendOptions), Error> {
+    let target = Target {
+        workspace: workspace.clone(),
+        connector: ConnectorRef::AppUser(connector_id(&request.connector_id)?),
+        owner: Owner::AppUser(app_user.clone()),
+        label: label(request.label.as_deref())?,
+    };
+    let options = VendOptions {
+        min_ttl: duration("min_ttl", request.min_ttl)?,
+        scopes: request.scopes.clone(),
+        rejected_generation: request.rejected_generation.map(Generation),
+    };
+    Ok((target, options))
+}
+
+/// A connector as an operator sends it; output-only fields are not looked at.
+pub(crate) fn connector_draft(connector: v1::Connector) -> Result<ConnectorDraft, Error> {
+    let draft_kind = kind(connector.kind()).ok_or_else(|| {
+        Error::invalid(
+            "kind",
+            "must be CONNECTOR_KIND_SHARED or CONNECTOR_KIND_APP_USER",
+        )
+    })?;
+    Ok(ConnectorDraft {
+        id: match connector.connector_id.as_str() {
+            "" => None,
+            id => Some(connector_id(id)?),
+        },
+        integration_type: integration_type(&connector.integration_type)?,
+        kind: draft_kind,
+        display_name: connector.display_name,
+        client_id: connector.client_id,
+        client_secret: Some(connector.client_secret)
+            .filter(|secret| !secret.is_empty())
+            .map(Secret::new),
+        scopes: connector.scopes,
+        connection_config: connector.connection_config.into_iter().collect(),
+        return_urls: connector.return_urls,
+        disabled: connector.disabled,
+    })
+}

@@ -1,0 +1,278 @@
+//! From our words to the contract's. Free functions: both sides are foreign to this crate.
+
+use std::time::SystemTime;
+
+use tokend_api::v1;
+use tokend_model::{
+    Account, Authorization, AuthorizationState, Connection, ConnectionStatus, Connector,
+    ConnectorKind, IntegrationType, Owner, Timestamp,
+};
+use tokend_vending::{PlannedAction, PlannedChange, ProviderRevocation, Vended, Warning};
+
+pub(crate) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp::from(SystemTime::from(time))
+}
+
+pub(crate) fn vended(vended: &Vended) -> v1::VendedConnection {
+    v1::VendedConnection {
+        access_token: vended.access_token.expose().to_owned(),
+        connection_config: vended.connection_config.clone().into_iter().collect(),
+        token_type: vended.token_type.clone(),
+        expire_time: vended.expiry.time().map(timestamp),
+        scopes: vended.scopes.clone(),
+        missing_scopes: vended.missing_scopes.clone(),
+        connection_id: vended.connection_id.to_string(),
+        generation: vended.generation.0,
+        account: account(&vended.account),
+        warnings: vended.warnings.iter().copied().map(warning).collect(),
+    }
+}
+
+fn warning(warning: Warning) -> v1::Warning {
+    let (code, message) = match warning {
+        Warning::RenewalFailing => (
+            v1::WarningCode::RenewalFailing,
+            "the token is valid, but renewing it fails for now",
+        ),
+        Warning::MinTtlBeyondLifetime => (
+            v1::WarningCode::ShortLived,
+            "the provider's tokens live shorter than min_ttl asks for",
+        ),
+    };
+    v1::Warning {
+        code: code.into(),
+        message: message.to_owned(),
+        needs_user_by_time: None,
+    }
+}
+
+pub(crate) fn account(account: &Account) -> Option<v1::Account> {
+    (*account != Account::default()).then(|| v1::Account {
+        id: account.id.clone().unwrap_or_default(),
+        email: account.email.clone().unwrap_or_default(),
+        name: account.name.clone().unwrap_or_default(),
+    })
+}
+
+pub(crate) fn status(status: ConnectionStatus) -> v1::ConnectionStatus {
+    match status {
+        ConnectionStatus::Authorized => v1::ConnectionStatus::Authorized,
+        ConnectionStatus::Expired => v1::ConnectionStatus::Expired,
+        ConnectionStatus::Revoked => v1::ConnectionStatus::Revoked,
+        ConnectionStatus::Error => v1::ConnectionStatus::Error,
+    }
+}
+
+pub(crate) fn connection(connection: &Connection) -> v1::Connection {
+    let (kind, app_user_id) = match &connection.owner {
+        Owner::Shared => (v1::ConnectorKind::Shared, String::new()),
+        Owner::AppUser(id) => (v1::ConnectorKind::AppUser, id.to_string()),
+    };
+    v1::Connection {
+        connection_id: connection.id.to_string(),
+        connector_id: connection.connector_id.to_string(),
+        integration_type: connection.integration_type.to_string(),
+        kind: kind.into(),
+        app_user_id,
+        label: connection.label.to_string(),
+        status: status(connection.status).into(),
+        status_reason: connection.status_reason.clone(),
+        account: account(&connection.account),
+        connection_config: connection.connection_config.clone().into_iter().collect(),
+        scopes: connection.scopes.clone(),
+        missing_scopes: Vec::new(),
+        generation: connection.generation.0,
+        create_time: Some(timestamp(connection.create_time)),
+        authorize_time: Some(timestamp(connection.authorize_time)),
+        refresh_time: Some(timestamp(connection.refresh_time)),
+        expire_time: connection.expiry.time().map(timestamp),
+        last_use_time: connection.last_use_time.map(timestamp),
+        use_count: connection.use_count,
+        etag: connection.generation.0.to_string(),
+    }
+}
+
+pub(crate) fn connector(connector: &Connector, redirect_uri: String) -> v1::Connector {
+    let kind = match connector.kind {
+        ConnectorKind::Shared => v1::ConnectorKind::Shared,
+        ConnectorKind::AppUser => v1::ConnectorKind::AppUser,
+    };
+    v1::Connector {
+        connector_id: connector.id.to_string(),
+        integration_type: connector.integration_type.to_string(),
+        kind: kind.into(),
+        display_name: connector.display_name.clone(),
+        client_id: connector.client_id.clone(),
+        client_secret: String::new(),
+        client_secret_set: connector.client_secret.is_some(),
+        scopes: connector.scopes.clone(),
+        connection_config: connector.connection_config.clone().into_iter().collect(),
+        return_urls: connector.return_urls.clone(),
+        disabled: connector.disabled,
+        redirect_uri,
+        create_time: Some(timestamp(connector.create_time)),
+        update_time: Some(timestamp(connector.update_time)),
+        etag: connector.version.to_string(),
+    }
+}
+
+pub(crate) fn planned_change(change: &PlannedChange, redirect_uri: String) -> v1::PlannedChange {
+    let action = match change.action {
+        PlannedAction::Create => v1::PlannedAction::Create,
+        PlannedAction::Update => v1::PlannedAction::Update,
+        PlannedAction::Unchanged => v1::PlannedAction::Unchanged,
+        PlannedAction::Delete => v1::PlannedAction::Delete,
+    };
+    v1::PlannedChange {
+        action: action.into(),
+        connector: Some(connector(&change.connector, redirect_uri)),
+        changed_fields: change
+            .changed_fields
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
+        connections_needing_consent: count(change.connections_needing_consent),
+    }
+}
+
+pub(crate) fn count(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+pub(crate) fn authorization(
+    authorization: &Authorization,
+    integration_type: String,
+    now: Timestamp,
+) -> v1::Authorization {
+    let expired = !authorization.state.is_final() && now >= authorization.expire_time;
+    let state = match authorization.state {
+        _ if expired => v1::AuthorizationState::Expired,
+        AuthorizationState::Started => v1::AuthorizationState::Started,
+        AuthorizationState::AwaitingConsent => v1::AuthorizationState::AwaitingConsent,
+        AuthorizationState::AwaitingCompletion | AuthorizationState::Completing => {
+            v1::AuthorizationState::AwaitingCompletion
+        }
+        AuthorizationState::Completed => v1::AuthorizationState::Completed,
+        AuthorizationState::Denied => v1::AuthorizationState::Denied,
+        AuthorizationState::Failed => v1::AuthorizationState::Failed,
+    };
+    let app_user_id = match &authorization.owner {
+        Owner::Shared => String::new(),
+        Owner::AppUser(id) => id.to_string(),
+    };
+    v1::Authorization {
+        authorization_id: authorization.id.to_string(),
+        connector_id: authorization.connector_id.to_string(),
+        integration_type,
+        app_user_id,
+        label: authorization.label.to_string(),
+        state: state.into(),
+        failure_reason: authorization.failure_reason.clone(),
+        provider_error: String::new(),
+        scopes: authorization.scopes.clone(),
+        connection_id: authorization
+            .connection_id
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        create_time: Some(timestamp(authorization.create_time)),
+        expire_time: Some(timestamp(authorization.expire_time)),
+    }
+}
+
+pub(crate) fn capabilities(integration_type: &IntegrationType) -> v1::Capabilities {
+    let capabilities = &integration_type.capabilities;
+    v1::Capabilities {
+        read_operations: capabilities.read_operations.clone(),
+        write_operations: capabilities.write_operations.clone(),
+        search_supported: capabilities.search_supported,
+    }
+}
+
+pub(crate) fn integration_type(integration_type: &IntegrationType) -> v1::IntegrationType {
+    let scopes = &integration_type.scopes;
+    v1::IntegrationType {
+        integration_type: integration_type.name.to_string(),
+        display_name: integration_type.display_name.clone(),
+        description: integration_type.description.clone(),
+        category: integration_type.category.clone(),
+        documentation_url: integration_type.documentation_url.clone(),
+        capabilities: Some(capabilities(integration_type)),
+        scopes: Some(v1::ScopeSuggestions {
+            identity: scopes.identity.clone(),
+            read: scopes.read.clone(),
+            write: scopes.write.clone(),
+            offline: scopes.offline.clone(),
+        }),
+        connection_config_fields: integration_type
+            .connection_config_fields
+            .iter()
+            .map(|field| v1::ConnectionConfigField {
+                name: field.name.clone(),
+                display_name: field.display_name.clone(),
+                description: field.description.clone(),
+                placeholder: field.placeholder.clone(),
+                required: field.required,
+                validation_pattern: field.validation_pattern.clone(),
+                validation_error: field.validation_error.clone(),
+                default_value: field.default_value.clone().unwrap_or_default(),
+                learned: false,
+                operator_only: field.operator_only,
+            })
+            .collect(),
+        listed: integration_type.listed,
+        user_defined: integration_type.user_defined,
+    }
+}
+
+pub(crate) fn revocation(revocation: ProviderRevocation) -> v1::ProviderRevocation {
+    match revocation {
+        ProviderRevocation::Revoked => v1::ProviderRevocation::Revoked,
+        ProviderRevocation::NotSupported => v1::ProviderRevocation::NotSupported,
+        ProviderRevocation::Failed => v1::ProviderRevocation::Failed,
+        ProviderRevocation::Skipped => v1::ProviderRevocation::Skipped,
+    }
+}
+
+/// A row of an app user's list: the connector, with the connection if there is one.
+pub(crate) fn app_user_connection(
+    connector: &Connector,
+    integration_type: &IntegrationType,
+    connection: Option<&Connection>,
+) -> v1::AppUserConnection {
+    let display_name = match connector.display_name.is_empty() {
+        true => integration_type.display_name.clone(),
+        false => connector.display_name.clone(),
+    };
+    let row = v1::AppUserConnection {
+        connector_id: connector.id.to_string(),
+        integration_type: connector.integration_type.to_string(),
+        display_name,
+        category: integration_type.category.clone(),
+        capabilities: Some(capabilities(integration_type)),
+        ..Default::default()
+    };
+    let Some(connection) = connection else {
+        return row;
+    };
+    let missing = |scope: &&String| !connection.scopes.contains(scope);
+    v1::AppUserConnection {
+        connected: matches!(
+            connection.status,
+            ConnectionStatus::Authorized | ConnectionStatus::Expired
+        ),
+        connection_id: connection.id.to_string(),
+        label: connection.label.to_string(),
+        status: status(connection.status).into(),
+        status_reason: connection.status_reason.clone(),
+        account: account(&connection.account),
+        scopes: connection.scopes.clone(),
+        missing_scopes: connector.scopes.iter().filter(missing).cloned().collect(),
+        connection_config: connection.connection_config.clone().into_iter().collect(),
+        authorize_time: Some(timestamp(connection.authorize_time)),
+        refresh_time: Some(timestamp(connection.refresh_time)),
+        expire_time: connection.expiry.time().map(timestamp),
+        last_use_time: connection.last_use_time.map(timestamp),
+        ..row
+    }
+}

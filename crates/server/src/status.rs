@@ -1,0 +1,206 @@
+//! The one place where an error becomes a gRPC status: code, `ErrorInfo`, and what else helps the caller.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokend_access::{AccessError, TokenRejection};
+use tokend_api::{
+    ERROR_DOMAIN,
+    v1::{CallStatus, ErrorReason},
+};
+use tokend_vending::{ConnectLink, Error};
+use tonic::Status;
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// A use case's error.
+pub(crate) fn of(error: &Error) -> Status {
+    let reason = ErrorReason::from_reason(error.reason()).unwrap_or(ErrorReason::Internal);
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, metadata(error));
+    match error {
+        Error::InvalidField { field, why } => {
+            details.add_bad_request_violation(*field, why.as_str());
+        }
+        Error::InvalidConnectionConfig(invalid) => {
+            for (key, why) in &invalid.violations {
+                details.add_bad_request_violation(format!("connection_config.{key}"), why.as_str());
+            }
+        }
+        Error::NotConnected {
+            connect: Some(link),
+        }
+        | Error::ReauthorizationRequired {
+            connect: Some(link),
+        } => {
+            details.add_help_link(
+                "Send the user here to connect the account",
+                &link.redirect_url,
+            );
+        }
+        _ => {}
+    }
+    if let Some(retry_after) = retry_after(error) {
+        details.set_retry_info(Some(retry_after));
+    }
+    Status::with_error_details(reason.code(), error.to_string(), details)
+}
+
+/// Why a caller or app user was not let in.
+pub(crate) fn of_access(error: &AccessError) -> Status {
+    let reason = match error {
+        AccessError::CallerUnauthenticated(_) => ErrorReason::CallerUnauthenticated,
+        AccessError::AppUserUnauthenticated(_) => ErrorReason::AppUserUnauthenticated,
+        AccessError::NotAllowed { .. } => ErrorReason::CallerNotAllowed,
+    };
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, HashMap::new());
+    if matches!(
+        error,
+        AccessError::AppUserUnauthenticated(TokenRejection::KeysUnavailable)
+    ) {
+        details.set_retry_info(Some(Duration::from_secs(5)));
+    }
+    Status::with_error_details(reason.code(), error.to_string(), details)
+}
+
+/// An RPC that this version does not have yet.
+pub(crate) fn unimplemented(rpc: &'static str) -> Status {
+    let reason = ErrorReason::Unimplemented;
+    let metadata = HashMap::from([("rpc".to_owned(), rpc.to_owned())]);
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, metadata);
+    Status::with_error_details(reason.code(), format!("{rpc} is not built yet"), details)
+}
+
+/// An error as an item of a batch.
+pub(crate) fn call_status(error: &Error) -> CallStatus {
+    let reason = ErrorReason::from_reason(error.reason()).unwrap_or(ErrorReason::Internal);
+    let connect_url = match error {
+        Error::NotConnected {
+            connect: Some(link),
+        }
+        | Error::ReauthorizationRequired {
+            connect: Some(link),
+        } => link.redirect_url.clone(),
+        _ => String::new(),
+    };
+    CallStatus {
+        code: reason.code() as i32,
+        reason: reason.reason().to_owned(),
+        message: error.to_string(),
+        retry_delay: retry_after(error).and_then(|delay| delay.try_into().ok()),
+        metadata: metadata(error),
+        connect_url,
+    }
+}
+
+fn retry_after(error: &Error) -> Option<Duration> {
+    match error {
+        Error::ProviderUnavailable { retry_after }
+        | Error::ProviderRateLimited { retry_after }
+        | Error::ProviderMisbehaved { retry_after }
+        | Error::RefreshInProgress { retry_after } => Some(*retry_after),
+        Error::StorageUnavailable => Some(Duration::from_secs(1)),
+        _ => None,
+    }
+}
+
+/// The dynamic parts of the message, as AIP-193 asks.
+fn metadata(error: &Error) -> HashMap<String, String> {
+    let pairs: Vec<(&str, String)> = match error {
+        Error::IntegrationTypeUnknown { name, nearest } => {
+            let mut pairs = vec![("integrationType", name.clone())];
+            pairs.extend(nearest.iter().map(|near| ("nearest", near.clone())));
+            pairs
+        }
+        Error::ConnectorDisabled { connector_id }
+        | Error::ConnectorExists { connector_id }
+        | Error::ClientRejected { connector_id } => vec![("connectorId", connector_id.clone())],
+        Error::ConnectorInUse {
+            connector_id,
+            connections,
+        } => vec![
+            ("connectorId", connector_id.clone()),
+            ("connectionCount", connections.to_string()),
+        ],
+        Error::ScopeNotGranted { missing } => vec![("missingScopes", missing.join(" "))],
+        Error::NotConnected {
+            connect: Some(ConnectLink {
+                authorization_id, ..
+            }),
+        }
+        | Error::ReauthorizationRequired {
+            connect: Some(ConnectLink {
+                authorization_id, ..
+            }),
+        } => vec![("authorizationId", authorization_id.clone())],
+        _ => Vec::new(),
+    };
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_own_reason_in_the_contract() {
+        let second = Duration::from_secs(1);
+        let errors = [
+            Error::invalid("label", "is too long"),
+            Error::IntegrationTypeUnknown {
+                name: "x".into(),
+                nearest: None,
+            },
+            Error::ConnectorNotFound { what: "x".into() },
+            Error::ConnectorDisabled {
+                connector_id: "x".into(),
+            },
+            Error::ConnectionNotFound,
+            Error::AuthorizationNotFound,
+            Error::NotConnected { connect: None },
+            Error::AuthorizationPending,
+            Error::AuthorizationExpired,
+            Error::AuthorizationDenied,
+            Error::AuthorizationFailed { why: "x".into() },
+            Error::CompletionMismatch,
+            Error::ReauthorizationRequired { connect: None },
+            Error::ClientRejected {
+                connector_id: "x".into(),
+            },
+            Error::ScopeNotGranted {
+                missing: vec!["x".into()],
+            },
+            Error::ProviderUnavailable {
+                retry_after: second,
+            },
+            Error::ProviderRateLimited {
+                retry_after: second,
+            },
+            Error::ProviderMisbehaved {
+                retry_after: second,
+            },
+            Error::RefreshInProgress {
+                retry_after: second,
+            },
+            Error::StorageUnavailable,
+            Error::ConnectorExists {
+                connector_id: "x".into(),
+            },
+            Error::ConnectorInUse {
+                connector_id: "x".into(),
+                connections: 1,
+            },
+            Error::EtagMismatch,
+            Error::Internal,
+        ];
+        for error in errors {
+            let details = of(&error).get_error_details();
+            let info = details.error_info().expect("every error has an ErrorInfo");
+            assert_eq!(info.reason, error.reason(), "{error}");
+            assert_eq!(info.domain, "tokend");
+        }
+    }
+}

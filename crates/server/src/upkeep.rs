@@ -1,0 +1,44 @@
+//! What runs beside the calls: writing use counts, and noticing API keys that were added or removed.
+
+use std::{sync::Arc, time::Duration};
+
+use tokend_access::CallerAuthentication;
+use tokend_vending::Vending;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admission;
+
+/// A key added or removed elsewhere is noticed within this time.
+const RELOAD_KEYS: Duration = Duration::from_secs(5);
+
+/// Writes use counts every `interval`, and once more when `stop` is called.
+pub(crate) async fn flush_uses(vending: Vending, interval: Duration, stop: CancellationToken) {
+    loop {
+        let stopping = stop
+            .run_until_cancelled(tokio::time::sleep(interval))
+            .await
+            .is_none();
+        if let Err(error) = vending.flush_uses().await {
+            tracing::warn!(%error, "use counts are kept for the next flush");
+        }
+        if stopping {
+            return;
+        }
+    }
+}
+
+/// Reads the API keys again and again.
+pub(crate) async fn reload_keys(admission: Arc<Admission>, stop: CancellationToken) {
+    let CallerAuthentication::ApiKeys(keys) = &admission.callers else {
+        return;
+    };
+    while stop
+        .run_until_cancelled(tokio::time::sleep(RELOAD_KEYS))
+        .await
+        .is_some()
+    {
+        if let Err(error) = keys.reload().await {
+            tracing::warn!(%error, "the API keys read last stay in use");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The composition root: the only place where ports and what fills them meet.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokend_access::{
+    ApiKeyAuthenticator, AppUserVerifier, CallerAuthentication, IssuerOptions, KeySetOptions,
+    LoopbackCaller,
+};
+use tokend_catalog::Catalogue;
+use tokend_keyring::Keyring;
+use tokend_model::{RefreshPolicy, WorkspaceName, ports::Clock};
+use tokend_oauth::{OAuthClient, OAuthOptions};
+use tokend_storage::{Storage, StorageOptions};
+use tokend_vending::{Ports, Vending, VendingOptions};
+use uuid::Uuid;
+
+use crate::{
+    StartError,
+    admission::Admission,
+    clock::SystemClock,
+    config::{AppUsers, Config},
+};
+
+/// Added to the longest a token call may take: the time to store its answer before the claim is anybody's again.
+const CLAIM_MARGIN: Duration = Duration::from_secs(5);
+
+/// How callers prove themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callers {
+    /// By API key.
+    ApiKeys,
+    /// Not at all; refused unless gRPC listens on a loopback address. For demonstrations only.
+    OpenOnLoopback,
+}
+
+/// What the edges are made of.
+pub(crate) struct Wired {
+    pub(crate) vending: Vending,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Opens the database that the configuration names, sealing with its key file.
+pub async fn open_storage(config: &Config) -> Result<Storage, StartError> {
+    let key_file = Keyring::from_file(&config.keys.file)?;
+    if key_file.readable_by_others {
+        tracing::warn!(file = %config.keys.file.display(), "everybody on this machine can read the key file");
+    }
+    let mut options = StorageOptions::new(config.database_url()?);
+    options.max_connections = config.database.max_connections;
+    options.acquire_timeout = Duration::from_secs(config.database.acquire_timeout_seconds);
+    Ok(Storage::connect(options, Arc::new(key_file.keyring)).await?)
+}
+
+/// Puts everything together; `public_url` and `grpc` are as the listeners turned out.
+pub(crate) async fn wire_up(
+    config: &Config,
+    callers: Callers,
+    grpc: SocketAddr,
+    public_url: String,
+) -> Result<Wired, StartError> {
+    let storage = Arc::new(open_storage(config).await?);
+    if config.database.migrate_on_start {
+        storage.migrate().await?;
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let catalogue = Arc::new(Catalogue::embedded()?);
+    let oauth = OAuthClient::new(oauth_options(config), catalogue.clone(), clock.clone())?;
+    let ports = Ports {
+        clock: clock.clone(),
+        catalogue,
+        authorization_server: Arc::new(oauth),
+        connectors: storage.clone(),
+        connections: storage.clone(),
+        refreshes: storage.clone(),
+        authorizations: storage.clone(),
+        integration_overrides: storage.clone(),
+    };
+    let vending = Vending::new(ports, vending_options(config, public_url));
+    vending
+        .load_integration_types()
+        .await
+        .map_err(|_| StartError::Storage)?;
+
+    let callers = match callers {
+        Callers::ApiKeys => {
+            let authenticator = ApiKeyAuthenticator::new(storage, clock.clone());
+            authenticator
+                .reload()
+                .await
+                .map_err(|_| StartError::Storage)?;
+            CallerAuthentication::ApiKeys(authenticator)
+        }
+        Callers::OpenOnLoopback => CallerAuthentication::Open(LoopbackCaller::new(
+            grpc,
+            "loopback",
+            WorkspaceName::default_workspace(),
+        )?),
+    };
+    let issuers = config
+        .access
+        .app_users
+        .iter()
+        .map(issuer)
+        .collect::<Result<_, _>>()?;
+    let app_users = AppUserVerifier::new(issuers, clock.clone(), KeySetOptions::default())?;
+    Ok(Wired {
+        vending,
+        admission: Arc::new(Admission { callers, app_users }),
+        clock,
+    })
+}
+
+fn vending_options(config: &Config, public_url: String) -> VendingOptions {
+    let seconds = Duration::from_secs;
+    VendingOptions {
+        refresh_policy: RefreshPolicy {
+            default_min_ttl: seconds(config.vending.default_min_ttl_seconds),
+            first_pause: seconds(config.vending.first_pause_seconds),
+            longest_pause: seconds(config.vending.longest_pause_seconds),
+            confirm_after: seconds(config.vending.confirm_after_seconds),
+        },
+        claim_time_to_live: seconds(config.oauth.timeout_seconds) + CLAIM_MARGIN,
+        claim_wait: seconds(config.vending.claim_wait_seconds),
+        authorization_time_to_live: config.authorization_time_to_live(),
+        holder: Uuid::now_v7().to_string(),
+        public_url,
+        return_urls: config.connect.return_urls.clone(),
+    }
+}
+
+fn oauth_options(config: &Config) -> OAuthOptions {
+    OAuthOptions {
+        timeout: Duration::from_secs(config.oauth.timeout_seconds),
+        connect_timeout: Duration::from_secs(config.oauth.connect_timeout_seconds),
+        max_body: config.oauth.max_answer_bytes,
+        allow_private_networks: config.oauth.allow_private_networks,
+    }
+}
+
+fn issuer(app_users: &AppUsers) -> Result<IssuerOptions, StartError> {
+    let workspace = WorkspaceName::new(app_users.workspace.as_str())
+        .map_err(|invalid| StartError::Workspace(invalid.to_string()))?;
+    let mut options = IssuerOptions::new(
+        workspace,
+        app_users.issuer.as_str(),
+        app_users.audiences.clone(),
+    );
+    options.jwks_url = Some(app_users.jwks_url.clone()).filter(|url| !url.is_empty());
+    if !app_users.algorithms.is_empty() {
+        options.algorithms = app_users.algorithms.clone();
+    }
+    options.user_id_claim = app_users.user_id_claim.clone();
+    Ok(options)
+}

@@ -1,0 +1,10 @@
+//! The provider over a real socket: what it grants, what it refuses, how it misbehaves.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod app;
+mod browser;
+mod codes;
+mod faults;
+mod person;
+mod refreshes;

@@ -1,0 +1,89 @@
+//! Callers that go away at any point: their work is done or not begun, and no pooled connection stays in a
+//! transaction.
+
+use std::{pin::pin, time::Duration};
+
+use futures::FutureExt;
+use sea_orm::{ConnectionTrait, Statement};
+use tokend_model::{
+    ConnectionUse, Generation, WorkspaceName,
+    ports::{ClaimOutcome, Connections, Refreshes},
+};
+
+use crate::{
+    rig::Rig,
+    sample::{at, credential, stored_connection, workspace},
+};
+
+cases!(callers_that_go_away_leave_no_transaction_behind);
+
+async fn callers_that_go_away_leave_no_transaction_behind(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    for round in 0..150 {
+        let base = current(&rig, &workspace(), &new.id).await;
+        let one_use = [ConnectionUse {
+            workspace: workspace(),
+            connection_id: new.id.clone(),
+            count: 1,
+            last_use_time: at(1),
+        }];
+        let refresh = async {
+            let (storage, zero) = (&rig.storage, Duration::ZERO);
+            let claim = storage.claim(&workspace(), &new.id, base, "a", zero).await;
+            if let ClaimOutcome::Claimed(claim) = claim.unwrap() {
+                storage.commit(&claim, &credential()).await.unwrap();
+            }
+            storage.record_uses(&one_use).await.unwrap();
+        };
+        go_away(refresh, round).await;
+        let read = Connections::get(&rig.storage, &workspace(), &new.id);
+        go_away(read, round).await;
+    }
+    nothing_is_open(&rig).await;
+    let all_at_once = (0..20).map(|_| Connections::get(&rig.storage, &workspace(), &new.id));
+    for read in futures::future::join_all(all_at_once).await {
+        let (connection, credential) = read.unwrap().unwrap();
+        assert_eq!(connection.generation, credential.unwrap().generation);
+    }
+}
+
+async fn current(
+    rig: &Rig,
+    workspace: &WorkspaceName,
+    id: &tokend_model::ConnectionId,
+) -> Generation {
+    let read = Connections::get(&rig.storage, workspace, id).await;
+    read.unwrap().unwrap().0.generation
+}
+
+/// Drops the future after so many polls, with the runtime's other tasks running in between.
+async fn go_away(future: impl Future, polls: usize) {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        if future.as_mut().now_or_never().is_some() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits for work that was begun to end; fails if some transaction never does.
+async fn nothing_is_open(rig: &Rig) {
+    if !rig.is_postgres() {
+        // A writer needs the file's only write lock: whoever holds it must let go.
+        rig.execute("BEGIN IMMEDIATE").await;
+        rig.execute("ROLLBACK").await;
+        return;
+    }
+    let sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' AND backend_type = 'client backend'";
+    let open = async || {
+        let statement = Statement::from_string(rig.raw.get_database_backend(), sql);
+        !rig.raw.query_all_raw(statement).await.unwrap().is_empty()
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(5), async {
+        while open().await {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(ended.await.is_ok(), "a connection stayed in a transaction");
+}

@@ -1,0 +1,38 @@
+//! What the storage ports promise, case by case, on both databases: SQLite always, PostgreSQL where
+//! `TOKEND_TEST_POSTGRES_URL` names a server (with `CI=true` it must).
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a case that meets what it did not expect has failed"
+)]
+
+/// Makes two tests of each case.
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        $(mod $case {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                crate::rig::on_sqlite(super::$case).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                crate::rig::on_postgres(super::$case).await;
+            }
+        })+
+    };
+}
+
+mod api_keys;
+mod authorizations;
+mod cancellation;
+mod connections;
+mod connectors;
+mod dump;
+mod integration_overrides;
+mod opening;
+mod refreshes;
+mod rig;
+mod sample;
+mod sealing;
+mod workspaces;
