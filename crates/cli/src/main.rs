@@ -1,1 +1,80 @@
-fn main() {}
+//! `tokend`: the server and the tools around it, in one binary. Data goes to stdout, everything else to stderr.
+
+mod callers;
+mod connect;
+mod connections;
+mod connector_file;
+mod connectors;
+mod demo;
+mod exit;
+mod get;
+mod keys;
+mod migrate;
+mod output;
+mod remote;
+mod serve;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// The token daemon: vends OAuth access tokens to the backend services of one organisation.
+#[derive(Parser)]
+#[command(name = "tokend", version, propagate_version = true)]
+struct Cli {
+    /// The configuration file [default: tokend.toml, if there is one].
+    #[arg(long, global = true, env = "TOKEND_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// See it work: server, a provider of our own, a consent that clicks itself, tokens vended and renewed.
+    Demo(demo::Args),
+    /// Bring the database's tables up to date.
+    Migrate,
+    /// The keys that secrets are sealed with.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// The backend services and operators that may call.
+    #[command(subcommand)]
+    Callers(callers::Command),
+    /// Connectors: what is available, and pushing those in files to the server.
+    #[command(subcommand)]
+    Connectors(connectors::Command),
+    /// Connect the shared account of an integration type: opens the browser, waits, reports.
+    Connect(connect::Args),
+    /// Get an access token.
+    Get(get::Args),
+    /// Connected accounts.
+    #[command(subcommand)]
+    Connections(connections::Command),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = cli.config.as_deref();
+    let result = match cli.command {
+        Command::Serve => serve::run(config).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Migrate => migrate::run(config).await,
+        Command::Keys(command) => keys::run(config, command),
+        Command::Callers(command) => callers::run(config, command).await,
+        Command::Connectors(command) => connectors::run(command).await,
+        Command::Connect(args) => connect::run(args).await,
+        Command::Get(args) => get::run(args).await,
+        Command::Connections(command) => connections::run(command).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tokend: {error:#}");
+            exit::code(&error)
+        }
+    }
+}

@@ -42,7 +42,7 @@ impl EgressGuard {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            Some(Host::Domain(_)) if loopback && !self.allow_loopback => return Err(NOT_PUBLIC),
+            // The resolver decides.
             Some(Host::Domain(_)) => return Ok(()),
             None => return Err(PLAIN),
         };
@@ -53,12 +53,12 @@ impl EgressGuard {
         }
     }
 
-    /// Whether an address may be called; a loopback one only under a name that says so.
+    /// Whether an address may be called; a loopback one only under a name that says so, and no other under that.
     fn permits(&self, address: IpAddr, named_loopback: bool) -> bool {
         match reach(address) {
-            Reach::Public => true,
+            Reach::Public => !named_loopback,
             Reach::Loopback => self.allow_loopback && named_loopback,
-            Reach::Private => self.allow_private_networks,
+            Reach::Private => self.allow_private_networks && !named_loopback,
             Reach::Special => false,
         }
     }
@@ -186,7 +186,12 @@ mod tests {
             let address: IpAddr = address
                 .parse()
                 .unwrap_or(IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1)));
-            assert!(!guard(false, false).permits(address, true), "{address}");
+            for named_loopback in [true, false] {
+                assert!(
+                    !guard(false, false).permits(address, named_loopback),
+                    "{address}"
+                );
+            }
         }
         for address in [
             "1.1.1.1",
@@ -216,15 +221,26 @@ mod tests {
         assert!(!guard(true, true).permits(metadata, true));
     }
 
+    #[tokio::test]
+    async fn names_that_lead_inside_do_not_resolve()
+    -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let refused = guard(false, false).resolve("localhost".parse()?).await;
+        let why = refused.err().ok_or("it was resolved")?;
+        assert!(why.is::<Refused>());
+        let mut resolved = guard(true, false).resolve("localhost".parse()?).await?;
+        assert!(resolved.all(|address| address.ip().is_loopback()));
+        Ok(())
+    }
+
     #[test]
     fn urls_are_checked_before_anything_is_sent() -> Result<(), url::ParseError> {
         for (url, plain, open) in [
             ("https://example.com/", true, true),
             ("http://example.com/", false, false),
-            ("http://localhost:1/", false, true),
+            ("http://localhost:1/", true, true),
             ("http://127.0.0.1:1/", false, true),
             ("http://[::1]:1/", false, true),
-            ("https://localhost/", false, true),
+            ("https://localhost/", true, true),
             ("https://10.0.0.1/", false, false),
             ("https://2130706433/", false, true),
             ("https://[::ffff:169.254.169.254]/", false, false),

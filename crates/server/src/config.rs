@@ -120,6 +120,7 @@ pub struct OAuth {
     pub timeout_seconds: u64,
     pub connect_timeout_seconds: u64,
     pub max_answer_bytes: usize,
+    pub allow_loopback: bool,
     pub allow_private_networks: bool,
 }
 

@@ -1,6 +1,6 @@
 //! The gRPC listener: both services, health and reflection, and the limits that hold for all calls.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokend_api::{
     FILE_DESCRIPTOR_SET,

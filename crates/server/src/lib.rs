@@ -7,6 +7,7 @@ mod browser;
 mod clock;
 pub mod config;
 mod grpc;
+mod maintenance;
 mod operations;
 mod service;
 mod start;
@@ -15,6 +16,7 @@ mod telemetry;
 mod upkeep;
 mod wire_up;
 
+pub use maintenance::{AddedCaller, NewCaller, add_caller, generate_key_file, migrate};
 pub use start::{Server, StartError};
 pub use telemetry::begin_logging;
-pub use wire_up::{Callers, open_storage};
+pub use wire_up::Callers;

@@ -43,7 +43,7 @@ pub enum StartError {
     Connect(#[from] tokend_storage::ConnectError),
     /// The tables cannot be brought up to date.
     #[error("the database cannot be migrated")]
-    Migrate(#[from] tokend_storage::MigrateError),
+    Migrate(#[source] tokend_model::ports::StorageError),
     /// The database was opened but cannot be read.
     #[error(
         "the database cannot be read; if 'database.migrate_on_start' is off, run 'tokend migrate' first"
@@ -72,8 +72,11 @@ pub enum StartError {
     #[error("access.app_users: {0}")]
     Issuer(#[from] tokend_access::InvalidIssuer),
     /// A workspace's name is none.
-    #[error("access.app_users: workspace: {0}")]
+    #[error("{0}")]
     Workspace(String),
+    /// The operating system gives no random numbers.
+    #[error(transparent)]
+    Randomness(#[from] tokend_access::RandomnessUnavailable),
     /// Calls without credentials were to be taken from elsewhere than this machine.
     #[error(transparent)]
     NotLoopback(#[from] tokend_access::NotLoopback),

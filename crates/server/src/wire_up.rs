@@ -41,7 +41,7 @@ pub(crate) struct Wired {
 }
 
 /// Opens the database that the configuration names, sealing with its key file.
-pub async fn open_storage(config: &Config) -> Result<Storage, StartError> {
+pub(crate) async fn open_storage(config: &Config) -> Result<Storage, StartError> {
     let key_file = Keyring::from_file(&config.keys.file)?;
     if key_file.readable_by_others {
         tracing::warn!(file = %config.keys.file.display(), "everybody on this machine can read the key file");
@@ -61,11 +61,11 @@ pub(crate) async fn wire_up(
 ) -> Result<Wired, StartError> {
     let storage = Arc::new(open_storage(config).await?);
     if config.database.migrate_on_start {
-        storage.migrate().await?;
+        storage.migrate().await.map_err(StartError::Migrate)?;
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let catalogue = Arc::new(Catalogue::embedded()?);
-    let oauth = OAuthClient::new(oauth_options(config), catalogue.clone(), clock.clone())?;
+    let oauth = OAuthClient::new(&oauth_options(config), catalogue.clone(), clock.clone())?;
     let ports = Ports {
         clock: clock.clone(),
         catalogue,
@@ -134,6 +134,7 @@ fn oauth_options(config: &Config) -> OAuthOptions {
         timeout: Duration::from_secs(config.oauth.timeout_seconds),
         connect_timeout: Duration::from_secs(config.oauth.connect_timeout_seconds),
         max_body: config.oauth.max_answer_bytes,
+        allow_loopback: config.oauth.allow_loopback,
         allow_private_networks: config.oauth.allow_private_networks,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::DateTime;
-use tokend_model::{Expiry, InvalidId, Owner, Timestamp, ports::StorageError};
+use tokend_model::{ConnectorKind, Expiry, InvalidId, Owner, Timestamp, ports::StorageError};
 
 use crate::faults::corrupt;
 
@@ -66,6 +66,23 @@ pub(crate) fn name<T>(
     read(text).map_err(|error| corrupt(what, error))
 }
 
+/// Writes whose accounts are meant.
+pub(crate) fn kind_text(kind: ConnectorKind) -> &'static str {
+    match kind {
+        ConnectorKind::Shared => SHARED,
+        ConnectorKind::AppUser => APP_USER,
+    }
+}
+
+/// Reads whose accounts are meant.
+pub(crate) fn kind(what: &'static str, text: &str) -> Result<ConnectorKind, StorageError> {
+    match text {
+        SHARED => Ok(ConnectorKind::Shared),
+        APP_USER => Ok(ConnectorKind::AppUser),
+        _ => Err(corrupt(what, "it is neither SHARED nor APP_USER")),
+    }
+}
+
 /// Writes an owner: kind and app user, which is empty for the organisation since NULLs are never equal.
 pub(crate) fn owner_columns(owner: &Owner) -> (&'static str, &str) {
     match owner {
@@ -75,11 +92,12 @@ pub(crate) fn owner_columns(owner: &Owner) -> (&'static str, &str) {
 }
 
 /// Reads an owner.
-pub(crate) fn owner(what: &'static str, kind: &str, user: String) -> Result<Owner, StorageError> {
-    match kind {
-        SHARED => Ok(Owner::Shared),
-        APP_USER => name(what, user, tokend_model::AppUserId::new).map(Owner::AppUser),
-        _ => Err(corrupt(what, "it is no kind of owner")),
+pub(crate) fn owner(what: &'static str, text: &str, user: String) -> Result<Owner, StorageError> {
+    match kind(what, text)? {
+        ConnectorKind::Shared => Ok(Owner::Shared),
+        ConnectorKind::AppUser => {
+            name(what, user, tokend_model::AppUserId::new).map(Owner::AppUser)
+        }
     }
 }
 

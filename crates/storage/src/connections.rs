@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     Storage,
-    columns::owner_columns,
+    columns::{kind_text, owner_columns},
     entities::{
         connection::{ActiveModel, Column, Entity, Model},
         connection_usage, credential,
@@ -85,9 +85,15 @@ impl Connections for Storage {
                 .filter(Column::OwnerKind.eq(owner_kind))
                 .filter(Column::OwnerUser.eq(owner_user));
         }
-        if !filter.statuses.is_empty() {
-            let statuses = filter.statuses.iter().map(|status| status.as_str());
-            query = query.filter(Column::Status.is_in(statuses));
+        if let Some(kind) = filter.kind {
+            query = query.filter(Column::OwnerKind.eq(kind_text(kind)));
+        }
+        if let Some(label) = &filter.label {
+            query = query.filter(Column::Label.eq(label.as_str()));
+        }
+        if let Some(statuses) = &filter.statuses {
+            let names = statuses.iter().map(|status| status.as_str());
+            query = query.filter(Column::Status.is_in(names));
         }
         let rows = query
             .find_also_related(connection_usage::Entity)

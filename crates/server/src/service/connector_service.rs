@@ -165,7 +165,9 @@ impl Connector {
         request: &v1::GetConnectionRequest,
     ) -> Result<Arc<Vended>, Error> {
         let (target, options) = from_proto::shared_get(&admitted.workspace, request)?;
-        self.vending.vend(&target, &options).await
+        let vended = self.vending.vend(&target, &options).await?;
+        log_vend(admitted, &vended);
+        Ok(vended)
     }
 
     async fn vend_for_user(
@@ -179,7 +181,11 @@ impl Connector {
             Err(error) if !request.connect_return_url.is_empty() => Err(self
                 .with_connect_link(error, target, &options, request)
                 .await),
-            result => result,
+            Ok(vended) => {
+                log_vend(admitted, &vended);
+                Ok(vended)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -395,6 +401,15 @@ impl Connector {
             next_page_token,
         })
     }
+}
+
+fn log_vend(admitted: &Admitted, vended: &Vended) {
+    tracing::debug!(
+        caller = %admitted.caller.name,
+        connection = %vended.connection_id,
+        generation = vended.generation.0,
+        "a token was vended"
+    );
 }
 
 pub(super) fn answer<T>(result: Result<T, Error>) -> Answer<T> {

@@ -6,14 +6,10 @@ use tokend_model::{
 };
 
 use crate::{
-    columns::{list, list_text, map, map_text, name, time},
+    columns::{kind, kind_text, list, list_text, map, map_text, name, time},
     entities::connector::Model,
-    faults::corrupt,
     sealed::{CLIENT_SECRET, SealedRow},
 };
-
-const SHARED: &str = "SHARED";
-const APP_USER: &str = "APP_USER";
 
 impl Model {
     /// Reads the row and opens its secret.
@@ -34,11 +30,7 @@ impl Model {
                 self.integration_type,
                 IntegrationTypeName::new,
             )?,
-            kind: match self.kind.as_str() {
-                SHARED => ConnectorKind::Shared,
-                APP_USER => ConnectorKind::AppUser,
-                _ => return Err(corrupt("connectors.kind", "it is no kind of connector")),
-            },
+            kind: kind("connectors.kind", &self.kind)?,
             display_name: self.display_name,
             client_id: self.client_id,
             client_secret,
@@ -60,15 +52,13 @@ impl Model {
     ) -> Result<Self, StorageError> {
         let sealing = SealedRow::new(keyring, workspace, connector.id.as_str());
         let integration_type = connector.integration_type.as_str().to_owned();
-        let (kind, shared_type) = match connector.kind {
-            ConnectorKind::Shared => (SHARED, Some(integration_type.clone())),
-            ConnectorKind::AppUser => (APP_USER, None),
-        };
+        let is_shared = connector.kind == ConnectorKind::Shared;
+        let shared_type = is_shared.then(|| integration_type.clone());
         Ok(Self {
             workspace: workspace.as_str().to_owned(),
             id: connector.id.as_str().to_owned(),
             integration_type,
-            kind: kind.to_owned(),
+            kind: kind_text(connector.kind).to_owned(),
             shared_type,
             display_name: connector.display_name.clone(),
             client_id: connector.client_id.clone(),

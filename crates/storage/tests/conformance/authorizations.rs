@@ -125,8 +125,9 @@ async fn a_code_waits_for_whoever_holds_the_token(rig: Rig) {
     let begin = async |hash: &[u8]| {
         let begun = rig
             .storage
-            .begin_completion(&workspace(), &attempt.id, hash);
-        begun.await.unwrap()
+            .begin_completion(&workspace(), &attempt.id, hash)
+            .await;
+        begun.unwrap()
     };
     assert!(begin(&pending.completion_hash).await.is_none());
     assert_eq!(begin(&held).await.unwrap().code, pending.code);
@@ -138,8 +139,9 @@ async fn a_completion_is_handed_out_once(rig: Rig) {
     let (pending, _) = code_stored(&rig, &attempt).await;
     let wrong = rig
         .storage
-        .begin_completion(&workspace(), &attempt.id, &hash());
-    assert!(wrong.await.unwrap().is_none());
+        .begin_completion(&workspace(), &attempt.id, &hash())
+        .await;
+    assert!(wrong.unwrap().is_none());
     let tries = (0..50).map(|_| {
         let (storage, id) = (rig.storage.clone(), attempt.id.clone());
         let hash = pending.completion_hash.clone();
@@ -165,8 +167,9 @@ async fn a_completion_can_be_tried_again(rig: Rig) {
         let hash = &pending.completion_hash;
         let begun = rig
             .storage
-            .begin_completion(&workspace(), &attempt.id, hash);
-        assert_eq!(begun.await.unwrap().unwrap().code, pending.code);
+            .begin_completion(&workspace(), &attempt.id, hash)
+            .await;
+        assert_eq!(begun.unwrap().unwrap().code, pending.code);
         let back = AuthorizationState::AwaitingCompletion;
         rig.storage
             .advance(&workspace(), &attempt.id, back, "")
@@ -195,8 +198,9 @@ async fn final_states_are_final_and_erase(rig: Rig) {
     let hash = &pending.completion_hash;
     let begun = rig
         .storage
-        .begin_completion(&workspace(), &attempt.id, hash);
-    assert!(begun.await.unwrap().is_none());
+        .begin_completion(&workspace(), &attempt.id, hash)
+        .await;
+    assert!(begun.unwrap().is_none());
     assert!(!begin(&rig, &attempt, &ticket_use()).await);
     let sealed = "DELETE FROM authorizations WHERE code IS NOT NULL OR pkce_verifier IS NOT NULL";
     assert_eq!(rig.execute(sealed).await, 0);
@@ -212,8 +216,9 @@ async fn the_newest_open_attempt_is_found(rig: Rig) {
         let (connector, label) = (&first.connector_id, &first.label);
         let open = rig
             .storage
-            .find_open(&workspace(), connector, &owner, label, at(now));
-        open.await.unwrap().map(|found| found.id)
+            .find_open(&workspace(), connector, &owner, label, at(now))
+            .await;
+        open.unwrap().map(|found| found.id)
     };
     assert_eq!(find(user("ada"), 20).await, Some(second.id.clone()));
     assert_eq!(find(user("ada"), 610).await, None);

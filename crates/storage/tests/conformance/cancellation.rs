@@ -18,7 +18,7 @@ use crate::{
 cases!(callers_that_go_away_leave_no_transaction_behind);
 
 async fn callers_that_go_away_leave_no_transaction_behind(rig: Rig) {
-    let new = stored_connection(&rig.storage).await;
+    let (new, home) = (stored_connection(&rig.storage).await, workspace());
     for round in 0..150 {
         let base = current(&rig, &workspace(), &new.id).await;
         let one_use = [ConnectionUse {
@@ -36,11 +36,11 @@ async fn callers_that_go_away_leave_no_transaction_behind(rig: Rig) {
             storage.record_uses(&one_use).await.unwrap();
         };
         go_away(refresh, round).await;
-        let read = Connections::get(&rig.storage, &workspace(), &new.id);
+        let read = Connections::get(&rig.storage, &home, &new.id);
         go_away(read, round).await;
     }
     nothing_is_open(&rig).await;
-    let all_at_once = (0..20).map(|_| Connections::get(&rig.storage, &workspace(), &new.id));
+    let all_at_once = (0..20).map(|_| Connections::get(&rig.storage, &home, &new.id));
     for read in futures::future::join_all(all_at_once).await {
         let (connection, credential) = read.unwrap().unwrap();
         assert_eq!(connection.generation, credential.unwrap().generation);

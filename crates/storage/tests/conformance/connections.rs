@@ -1,8 +1,8 @@
 //! Connections: made, made anew, listed, counted, revoked and removed.
 
 use tokend_model::{
-    Account, AuthorizationState, ConnectionFilter, ConnectionStatus, ConnectionUse, Expiry,
-    Generation, Label, Owner,
+    Account, AuthorizationState, ConnectionFilter, ConnectionStatus, ConnectionUse, ConnectorKind,
+    Expiry, Generation, Label, Owner,
     ports::{Authorizations, Connections, Page, StorageError},
 };
 
@@ -194,11 +194,18 @@ async fn listing_narrows_and_pages(rig: Rig) {
     };
     assert_eq!(list(all.clone(), second).await, ids[1..2]);
     let revoked = ConnectionFilter {
-        statuses: vec![ConnectionStatus::Revoked, ConnectionStatus::Error],
+        statuses: Some(vec![ConnectionStatus::Revoked, ConnectionStatus::Error]),
         ..all.clone()
     };
     assert_eq!(list(revoked, everything()).await, ids[1..2]);
+    let shared = ConnectionFilter {
+        kind: Some(ConnectorKind::Shared),
+        label: Some(Label::default_label()),
+        ..all.clone()
+    };
+    assert_eq!(list(shared, everything()).await, ids[2..]);
     let ada = ConnectionFilter {
+        kind: Some(ConnectorKind::AppUser),
         owner: Some(user("ada")),
         connector_id: Some(connector_id("calendar")),
         integration_type: Some(service("googlecalendar")),
@@ -212,7 +219,15 @@ async fn listing_narrows_and_pages(rig: Rig) {
         },
         ConnectionFilter {
             integration_type: Some(service("slack")),
-            ..all
+            ..all.clone()
+        },
+        ConnectionFilter {
+            label: Some(Label::new("work").unwrap()),
+            ..all.clone()
+        },
+        ConnectionFilter {
+            statuses: Some(Vec::new()),
+            ..all.clone()
         },
     ] {
         assert!(list(none, everything()).await.is_empty());

@@ -10,14 +10,14 @@ use tokend_storage::{Storage, StorageOptions};
 
 /// What a case works with.
 #[derive(Clone)]
-pub struct Rig {
-    pub storage: Storage,
+pub(crate) struct Rig {
+    pub(crate) storage: Storage,
     /// Speaks SQL directly: a database administrator, or an attacker with write access.
-    pub raw: DatabaseConnection,
-    pub options: StorageOptions,
-    pub keyring: Arc<Keyring>,
+    pub(crate) raw: DatabaseConnection,
+    pub(crate) options: StorageOptions,
+    pub(crate) keyring: Arc<Keyring>,
     /// The SQLite file.
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
 }
 
 impl Rig {
@@ -40,7 +40,7 @@ impl Rig {
     }
 
     /// Runs SQL past the storage; answers how many rows it changed.
-    pub async fn execute(&self, sql: &str) -> u64 {
+    pub(crate) async fn execute(&self, sql: &str) -> u64 {
         self.raw
             .execute_unprepared(sql)
             .await
@@ -49,13 +49,13 @@ impl Rig {
     }
 
     /// Whether the case is on PostgreSQL.
-    pub fn is_postgres(&self) -> bool {
+    pub(crate) fn is_postgres(&self) -> bool {
         self.file.is_none()
     }
 }
 
 /// Runs a case on a new SQLite file.
-pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Rig) -> F) {
+pub(crate) async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Rig) -> F) {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("tokend.db");
     let url = format!("sqlite:{}?mode=rwc", file.display());
@@ -63,7 +63,7 @@ pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Rig) -> F) {
 }
 
 /// Runs a case on a new database of the PostgreSQL server, which is dropped afterwards, also if the case fails.
-pub async fn on_postgres<F>(case: impl FnOnce(Rig) -> F)
+pub(crate) async fn on_postgres<F>(case: impl FnOnce(Rig) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -12,46 +12,46 @@ use tokend_storage::Storage;
 use uuid::Uuid;
 
 /// A time some seconds after a fixed one.
-pub fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
 }
 
-pub fn workspace() -> WorkspaceName {
+pub(crate) fn workspace() -> WorkspaceName {
     WorkspaceName::default_workspace()
 }
 
 /// A workspace that must never see anything of the first.
-pub fn stranger() -> WorkspaceName {
+pub(crate) fn stranger() -> WorkspaceName {
     WorkspaceName::new("stranger").unwrap()
 }
 
 /// A secret with characters that every encoding changes.
-pub fn secret() -> Secret {
+pub(crate) fn secret() -> Secret {
     Secret::new(format!("canary/+?{}=", Uuid::new_v4()))
 }
 
 /// What a hash looks like.
-pub fn hash() -> Vec<u8> {
+pub(crate) fn hash() -> Vec<u8> {
     [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat()
 }
 
-pub fn service(name: &str) -> IntegrationTypeName {
+pub(crate) fn service(name: &str) -> IntegrationTypeName {
     IntegrationTypeName::new(name).unwrap()
 }
 
-pub fn connector_id(id: &str) -> ConnectorId {
+pub(crate) fn connector_id(id: &str) -> ConnectorId {
     ConnectorId::new(id).unwrap()
 }
 
-pub fn user(id: &str) -> Owner {
+pub(crate) fn user(id: &str) -> Owner {
     Owner::AppUser(AppUserId::new(id).unwrap())
 }
 
-pub fn texts(list: &[&str]) -> Vec<String> {
+pub(crate) fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|&text| text.to_owned()).collect()
 }
 
-pub fn connector(id: &str, kind: ConnectorKind) -> Connector {
+pub(crate) fn connector(id: &str, kind: ConnectorKind) -> Connector {
     Connector {
         workspace: workspace(),
         id: connector_id(id),
@@ -71,7 +71,7 @@ pub fn connector(id: &str, kind: ConnectorKind) -> Connector {
 }
 
 /// Stores an app user connector with the id `calendar`.
-pub async fn stored_connector(storage: &Storage) -> Connector {
+pub(crate) async fn stored_connector(storage: &Storage) -> Connector {
     let connector = connector("calendar", ConnectorKind::AppUser);
     storage
         .apply(&workspace(), &[ConnectorChange::Create(connector.clone())])
@@ -80,7 +80,7 @@ pub async fn stored_connector(storage: &Storage) -> Connector {
     connector
 }
 
-pub fn new_connection(owner: Owner) -> NewConnection {
+pub(crate) fn new_connection(owner: Owner) -> NewConnection {
     NewConnection {
         id: ConnectionId::from_uuid(Uuid::now_v7()),
         workspace: workspace(),
@@ -111,14 +111,14 @@ pub fn new_connection(owner: Owner) -> NewConnection {
 }
 
 /// Stores a connector and a user's connection under it.
-pub async fn stored_connection(storage: &Storage) -> NewConnection {
+pub(crate) async fn stored_connection(storage: &Storage) -> NewConnection {
     stored_connector(storage).await;
     let new = new_connection(user("ada"));
     storage.connect(&new, at(2)).await.unwrap();
     new
 }
 
-pub fn credential() -> Credential {
+pub(crate) fn credential() -> Credential {
     Credential {
         generation: Generation(0),
         access_token: secret(),
@@ -131,7 +131,7 @@ pub fn credential() -> Credential {
     }
 }
 
-pub fn authorization() -> Authorization {
+pub(crate) fn authorization() -> Authorization {
     Authorization {
         workspace: workspace(),
         id: AuthorizationId::from_uuid(Uuid::now_v7()),
@@ -149,7 +149,7 @@ pub fn authorization() -> Authorization {
     }
 }
 
-pub fn ticket_use() -> TicketUse {
+pub(crate) fn ticket_use() -> TicketUse {
     TicketUse {
         state_hash: hash(),
         pkce_verifier: secret(),

@@ -1,0 +1,39 @@
+//! `tokend keys`: making the key that secrets are sealed with.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use tokend_server::config::Config;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a new key file. An existing file is never overwritten.
+    Generate {
+        /// Where to write it [default: keys.file of the configuration].
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(crate) fn run(config: Option<&Path>, command: Command) -> anyhow::Result<()> {
+    let Command::Generate { file, json } = command;
+    let file = match file {
+        Some(file) => file,
+        None => Config::load(config)?.keys.file,
+    };
+    let key_id = tokend_server::generate_key_file(&file)?;
+    if json {
+        println!("{}", serde_json::json!({ "keyId": key_id, "file": file }));
+    } else {
+        println!("{key_id}");
+    }
+    eprintln!(
+        "Wrote {}. Keep a copy in a safe place, apart from the database's backups: without it nothing that tokend \
+         stored opens again.",
+        file.display()
+    );
+    Ok(())
+}

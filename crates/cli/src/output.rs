@@ -1,0 +1,28 @@
+//! What goes to stdout: messages as proto3 JSON, listings as tables.
+
+use anyhow::Context;
+use comfy_table::{Table, presets::NOTHING};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use tokend_api::FILE_DESCRIPTOR_SET;
+
+/// A message of the contract as JSON, with the names that grpcurl prints: `accessToken`, `connectionConfig`.
+pub(crate) fn json<M: Message>(name: &str, message: &M) -> anyhow::Result<String> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).context("the contract's descriptors")?;
+    let descriptor = pool
+        .get_message_by_name(&format!("tokend.v1.{name}"))
+        .with_context(|| format!("{name} is no message of the contract"))?;
+    let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?;
+    let mut serializer = serde_json::Serializer::pretty(Vec::new());
+    dynamic.serialize_with_options(&mut serializer, &SerializeOptions::new())?;
+    Ok(String::from_utf8(serializer.into_inner())?)
+}
+
+/// Prints rows under a header, aligned, without lines.
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(header).add_rows(rows);
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+}

@@ -1,0 +1,119 @@
+//! Where tokend is, and how to reach it.
+
+use std::time::Duration;
+
+use tonic::{
+    Code,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+
+use crate::{
+    Client, Credentials, Error,
+    interceptor::{CallMetadata, metadata_value},
+};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// An idle connection is checked this often, so that one that died in between does not cost a call.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Makes a [`Client`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing happens until connect"]
+pub struct ClientBuilder {
+    endpoint: String,
+    ca_certificate: Option<Vec<u8>>,
+    credentials: Option<Credentials>,
+    workspace: Option<String>,
+    timeout: Duration,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(endpoint: String) -> Self {
+        Self {
+            endpoint,
+            ca_certificate: None,
+            credentials: None,
+            workspace: None,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+
+    /// Trusts the servers of this certificate authority (PEM), and not those of the system's.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_certificate = Some(pem.into());
+        self
+    }
+
+    /// What to prove ourselves with.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// The workspace to ask about; `default` unless said otherwise.
+    pub fn workspace(mut self, workspace: impl Into<String>) -> Self {
+        self.workspace = Some(workspace.into());
+        self
+    }
+
+    /// How long a call may take in all, retries included; 10 s unless said otherwise.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Connects now, and again by itself whenever the connection is lost.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let channel = self.endpoint()?.connect().await?;
+        self.client(channel)
+    }
+
+    /// Connects with the first call, so that the caller can start before tokend does.
+    pub fn connect_lazy(self) -> Result<Client, Error> {
+        let channel = self.endpoint()?.connect_lazy();
+        self.client(channel)
+    }
+
+    fn client(self, channel: Channel) -> Result<Client, Error> {
+        let workspace = self.workspace.as_deref();
+        let metadata = CallMetadata {
+            workspace: workspace
+                .map(|workspace| metadata_value("workspace", workspace))
+                .transpose()?,
+            credentials: self.credentials,
+        };
+        Ok(Client::new(channel, metadata, self.timeout))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, Error> {
+        let endpoint = Endpoint::from_shared(self.endpoint.clone())
+            .map_err(|error| self.invalid(error.to_string()))?;
+        let endpoint = match endpoint.uri().scheme_str() {
+            Some("https") => endpoint.tls_config(self.tls())?,
+            // A given authority shows that encryption is meant: do not send credentials without.
+            Some("http") if self.ca_certificate.is_none() => endpoint,
+            Some("http") => return Err(self.invalid("a CA certificate needs https://")),
+            _ => return Err(self.invalid("it must start with http:// or https://")),
+        };
+        Ok(endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true))
+    }
+
+    fn tls(&self) -> ClientTlsConfig {
+        match &self.ca_certificate {
+            Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        }
+    }
+
+    fn invalid(&self, problem: impl std::fmt::Display) -> Error {
+        Error::new(
+            Code::InvalidArgument,
+            format!("endpoint {:?}: {problem}", self.endpoint),
+        )
+    }
+}

@@ -1,0 +1,68 @@
+//! Work on an installation that needs no running server: keys, tables, callers.
+
+use std::{path::Path, time::Duration};
+
+use tokend_access::ApiKey;
+use tokend_model::{
+    Secret, WorkspaceName,
+    ports::{ApiKeys, CallerRole, Clock},
+};
+
+use crate::{StartError, clock::SystemClock, config::Config, wire_up::open_storage};
+
+/// A caller to be let in.
+#[derive(Debug, Clone)]
+pub struct NewCaller {
+    /// Its name, as logs show it.
+    pub name: String,
+    /// The workspace it may ask about.
+    pub workspace: String,
+    /// Whether it may call `AdminService` as well.
+    pub operator: bool,
+    /// When its key stops working; never if absent.
+    pub expires_in: Option<Duration>,
+}
+
+/// A caller's API key, to be shown once.
+#[derive(Debug)]
+pub struct AddedCaller {
+    /// The key itself.
+    pub api_key: Secret,
+    /// Its public half.
+    pub key_id: String,
+    /// When it stops working, in RFC 3339; never if absent.
+    pub expire_time: Option<String>,
+}
+
+/// Makes a key file, which nobody else may read; answers the key's id. An existing file is not touched.
+pub fn generate_key_file(file: &Path) -> Result<String, StartError> {
+    Ok(tokend_keyring::generate_key_file(file)?)
+}
+
+/// Brings the database's tables up to date.
+pub async fn migrate(config: &Config) -> Result<(), StartError> {
+    open_storage(config).await?.migrate().await.map_err(StartError::Migrate)
+}
+
+/// Makes an API key and stores its hash. A running server notices within seconds.
+pub async fn add_caller(config: &Config, caller: NewCaller) -> Result<AddedCaller, StartError> {
+    let workspace = WorkspaceName::new(caller.workspace)
+        .map_err(|invalid| StartError::Workspace(invalid.to_string()))?;
+    let role = match caller.operator {
+        true => CallerRole::Operator,
+        false => CallerRole::Backend,
+    };
+    let storage = open_storage(config).await?;
+    if config.database.migrate_on_start {
+        storage.migrate().await.map_err(StartError::Migrate)?;
+    }
+    let now = SystemClock.now();
+    let expire_time = caller.expires_in.map(|time_to_live| now + time_to_live);
+    let key = ApiKey::generate(caller.name, workspace, role, now, expire_time)?;
+    ApiKeys::insert(&storage, &key.record).await.map_err(|_| StartError::Storage)?;
+    Ok(AddedCaller {
+        api_key: key.key,
+        key_id: key.record.key_id,
+        expire_time: expire_time.map(|time| time.to_rfc3339()),
+    })
+}
