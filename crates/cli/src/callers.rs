@@ -36,7 +36,13 @@ pub(crate) enum Role {
 }
 
 pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Result<()> {
-    let Command::Add { name, role, workspace, expires_in_days, json } = command;
+    let Command::Add {
+        name,
+        role,
+        workspace,
+        expires_in_days,
+        json,
+    } = command;
     let config = Config::load(config)?;
     let caller = NewCaller {
         name: name.clone(),
@@ -59,6 +65,8 @@ pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Resu
     } else {
         println!("{}", added.api_key.expose());
     }
-    eprintln!("This is the only time the key is shown. Callers send it as 'authorization: Bearer KEY'.");
+    eprintln!(
+        "This is the only time the key is shown. Callers send it as 'authorization: Bearer KEY'."
+    );
     Ok(())
 }

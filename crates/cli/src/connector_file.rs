@@ -46,10 +46,16 @@ pub(crate) struct ConnectorFolder {
 
 /// Reads all `*.jsonc`, `*.json` (connectors) and `*.toml` (integration types of one's own) in a folder, by name.
 pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<ConnectorFolder> {
-    let nothing = |why: String| InvalidConnectorFile { file: folder.to_owned(), line: 0, why };
+    let nothing = |why: String| InvalidConnectorFile {
+        file: folder.to_owned(),
+        line: 0,
+        why,
+    };
     let entries = fs::read_dir(folder).map_err(|error| nothing(error.to_string()))?;
-    let mut files: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file())
+        .collect();
     files.sort();
     let (mut connectors, mut integration_types) = (Vec::new(), Vec::new());
     for file in files {
@@ -71,9 +77,14 @@ pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<ConnectorFolder> {
         }
     }
     if connectors.is_empty() && integration_types.is_empty() {
-        Err(nothing("holds no {type}.jsonc, {type}.json or {type}.toml".to_owned()))?;
+        Err(nothing(
+            "holds no {type}.jsonc, {type}.json or {type}.toml".to_owned(),
+        ))?;
     }
-    Ok(ConnectorFolder { connectors, integration_types })
+    Ok(ConnectorFolder {
+        connectors,
+        integration_types,
+    })
 }
 
 /// Reads one connector.
@@ -102,15 +113,21 @@ pub(crate) fn read_connector(
     for property in &object.properties {
         let name = property.name.as_str();
         if seen.insert(name.to_owned(), ()).is_some() {
-            return Err(wrong(property.range().start, format!("'{name}' is there twice")));
+            return Err(wrong(
+                property.range().start,
+                format!("'{name}' is there twice"),
+            ));
         }
-        set(&mut connector, property, file)
-            .map_err(|why| wrong(property.range().start, why))?;
+        set(&mut connector, property, file).map_err(|why| wrong(property.range().start, why))?;
     }
     Ok(connector)
 }
 
-fn set(connector: &mut v1::Connector, property: &ObjectProp<'_>, file: &Path) -> Result<(), String> {
+fn set(
+    connector: &mut v1::Connector,
+    property: &ObjectProp<'_>,
+    file: &Path,
+) -> Result<(), String> {
     let (name, value) = (property.name.as_str(), &property.value);
     match name {
         "integrationType" => connector.integration_type = text(name, value)?,
@@ -123,7 +140,11 @@ fn set(connector: &mut v1::Connector, property: &ObjectProp<'_>, file: &Path) ->
             connector.kind = match text(name, value)?.as_str() {
                 "shared" => v1::ConnectorKind::Shared.into(),
                 "app_user" => v1::ConnectorKind::AppUser.into(),
-                other => return Err(format!("'kind' must be \"shared\" or \"app_user\", not {other:?}")),
+                other => {
+                    return Err(format!(
+                        "'kind' must be \"shared\" or \"app_user\", not {other:?}"
+                    ));
+                }
             }
         }
         "disabled" => match value {
@@ -136,11 +157,16 @@ fn set(connector: &mut v1::Connector, property: &ObjectProp<'_>, file: &Path) ->
             };
             for field in &object.properties {
                 let key = field.name.as_str();
-                connector.connection_config.insert(key.to_owned(), text(key, &field.value)?);
+                connector
+                    .connection_config
+                    .insert(key.to_owned(), text(key, &field.value)?);
             }
         }
         "clientSecretFile" => {
-            let path = file.parent().unwrap_or(Path::new(".")).join(text(name, value)?);
+            let path = file
+                .parent()
+                .unwrap_or(Path::new("."))
+                .join(text(name, value)?);
             let read = fs::read_to_string(&path)
                 .map_err(|error| format!("'clientSecretFile' {}: {error}", path.display()))?;
             connector.client_secret = read.trim().to_owned();
@@ -158,7 +184,10 @@ fn set(connector: &mut v1::Connector, property: &ObjectProp<'_>, file: &Path) ->
             );
         }
         unknown => {
-            return Err(format!("unknown key '{unknown}'; allowed are {}", KEYS.join(", ")));
+            return Err(format!(
+                "unknown key '{unknown}'; allowed are {}",
+                KEYS.join(", ")
+            ));
         }
     }
     Ok(())
@@ -173,17 +202,28 @@ fn text(name: &str, value: &Value<'_>) -> Result<String, String> {
 
 fn texts(name: &str, value: &Value<'_>) -> Result<Vec<String>, String> {
     match value {
-        Value::Array(array) => array.elements.iter().map(|element| text(name, element)).collect(),
+        Value::Array(array) => array
+            .elements
+            .iter()
+            .map(|element| text(name, element))
+            .collect(),
         _ => Err(format!("'{name}' must be a list of texts")),
     }
 }
 
 fn stem(file: &Path) -> String {
-    file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned()
+    file.file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn line_of(text: &str, position: usize) -> usize {
-    text.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes()
+        .take(position)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
 }
 
 #[cfg(test)]
@@ -209,20 +249,35 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_file_line_and_what_is_allowed() {
         let cases = [
-            ("{\n\"clientId\": \"a\",\n\"scope\": []\n}", ":3:", "allowed are integrationType"),
+            (
+                "{\n\"clientId\": \"a\",\n\"scope\": []\n}",
+                ":3:",
+                "allowed are integrationType",
+            ),
             ("{\n\"clientId\": 7\n}", ":2:", "must be a text"),
-            ("{\n\n\"kind\": \"both\"}", ":3:", "\"shared\" or \"app_user\""),
+            (
+                "{\n\n\"kind\": \"both\"}",
+                ":3:",
+                "\"shared\" or \"app_user\"",
+            ),
             ("{\n\"scopes\": [1]}", ":2:", "list of texts"),
             ("{\n\"clientId\": \"a\"\n\"kind\"", ":", ""),
             ("[]", ":1:", "must be an object"),
             ("", ":1:", "is empty"),
-            ("{\"clientId\": \"a\",\n\"clientId\": \"b\"}", ":2:", "twice"),
+            (
+                "{\"clientId\": \"a\",\n\"clientId\": \"b\"}",
+                ":2:",
+                "twice",
+            ),
             ("{\"clientSecret\": \"x\"}", ":1:", "clientSecretFile"),
         ];
         for (text, line, why) in cases {
             let error = read(text).expect_err(text);
             assert!(error.starts_with("connectors/slack.jsonc:"), "{error}");
-            assert!(error.contains(line) && error.contains(why), "{text}: {error}");
+            assert!(
+                error.contains(line) && error.contains(why),
+                "{text}: {error}"
+            );
         }
     }
 }

@@ -39,7 +39,7 @@ fn number(error: &anyhow::Error) -> u8 {
             };
         }
         if let Some(error) = cause.downcast_ref::<tokend_client::Error>() {
-            return of_grpc(error.code());
+            return of_grpc(error.code);
         }
     }
     FAILURE

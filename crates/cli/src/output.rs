@@ -14,12 +14,18 @@ pub(crate) fn json<M: Message>(name: &str, message: &M) -> anyhow::Result<String
         .with_context(|| format!("{name} is no message of the contract"))?;
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?;
     let mut serializer = serde_json::Serializer::pretty(Vec::new());
-    dynamic.serialize_with_options(&mut serializer, &SerializeOptions::new())?;
+    dynamic.serialize_with_options(
+        &mut serializer,
+        &SerializeOptions::new().skip_default_fields(false),
+    )?;
     Ok(String::from_utf8(serializer.into_inner())?)
 }
 
 /// Prints rows under a header, aligned, without lines.
-pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(header).add_rows(rows);
     for line in table.lines() {

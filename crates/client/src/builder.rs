@@ -94,7 +94,7 @@ impl ClientBuilder {
             // A given authority shows that encryption is meant: do not send credentials without.
             Some("http") if self.ca_certificate.is_none() => endpoint,
             Some("http") => return Err(self.invalid("a CA certificate needs https://")),
-            _ => return Err(self.invalid("it must start with http:// or https://")),
+            _ => return Err(self.invalid("it must start with http://, https:// or unix:")),
         };
         Ok(endpoint
             .connect_timeout(CONNECT_TIMEOUT)

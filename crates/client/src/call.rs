@@ -16,6 +16,9 @@ use crate::{Error, interceptor::set_user_token};
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
+/// Deadlines are sent in at most 8 digits, clocks tick on their own.
+const DEADLINE_ROUNDING: Duration = Duration::from_millis(10);
+
 /// After which failures a call is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
@@ -52,8 +55,9 @@ impl Call<'_> {
             let answer = attempt(request);
             async move {
                 match timeout_at(deadline, answer).await {
-                    Ok(answer) => Ok(answer?.into_inner()),
-                    Err(_) => Err(Error::deadline_exceeded()),
+                    Ok(Ok(answer)) => Ok(answer.into_inner()),
+                    Ok(Err(status)) if !is_timeout(&status, deadline) => Err(status.into()),
+                    _ => Err(Error::deadline_exceeded()),
                 }
             }
         };
@@ -77,4 +81,10 @@ impl Call<'_> {
         error.code == Code::Unavailable
             && (self.repeat == Repeat::WhenUnavailable || error.retry_delay.is_some())
     }
+}
+
+/// Whether the other side gave up because of the deadline that we sent: tonic's servers then answer CANCELLED, at a
+/// moment that is the deadline but for rounding.
+fn is_timeout(status: &Status, deadline: Instant) -> bool {
+    status.code() == Code::Cancelled && Instant::now() + DEADLINE_ROUNDING >= deadline
 }

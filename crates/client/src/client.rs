@@ -27,7 +27,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the tokend at this endpoint: `http://host:port`, or `https://host:port` with TLS.
+    /// A client of the tokend at this endpoint: `http://host:port`, `https://host:port` with TLS, or
+    /// `unix:/path`.
     pub fn builder(endpoint: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(endpoint.into())
     }

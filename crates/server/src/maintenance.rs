@@ -41,7 +41,11 @@ pub fn generate_key_file(file: &Path) -> Result<String, StartError> {
 
 /// Brings the database's tables up to date.
 pub async fn migrate(config: &Config) -> Result<(), StartError> {
-    open_storage(config).await?.migrate().await.map_err(StartError::Migrate)
+    open_storage(config)
+        .await?
+        .migrate()
+        .await
+        .map_err(StartError::Migrate)
 }
 
 /// Makes an API key and stores its hash. A running server notices within seconds.
@@ -59,7 +63,9 @@ pub async fn add_caller(config: &Config, caller: NewCaller) -> Result<AddedCalle
     let now = SystemClock.now();
     let expire_time = caller.expires_in.map(|time_to_live| now + time_to_live);
     let key = ApiKey::generate(caller.name, workspace, role, now, expire_time)?;
-    ApiKeys::insert(&storage, &key.record).await.map_err(|_| StartError::Storage)?;
+    ApiKeys::insert(&storage, &key.record)
+        .await
+        .map_err(|_| StartError::Storage)?;
     Ok(AddedCaller {
         api_key: key.key,
         key_id: key.record.key_id,

@@ -10,7 +10,6 @@ use crate::{Storage, faults::by_meaning};
 /// What is done inside a transaction.
 pub(crate) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 't>>;
 
-async fn futures_free<F: Future>(f: F) -> Result<F::Output, tokio::task::JoinError> { Ok(f.await) }
 impl Storage {
     /// Does the work in one transaction, committed if it succeeds and rolled back if not.
     ///
@@ -27,7 +26,7 @@ impl Storage {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let task = futures_free(async move {
+        let task = tokio::spawn(async move {
             let transaction = database
                 .begin_with_options(options)
                 .await

@@ -1,7 +1,10 @@
 //! Callers that go away at any point: their work is done or not begun, and no pooled connection stays in a
 //! transaction.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 use sea_orm::{ConnectionTrait, Statement};
@@ -19,7 +22,8 @@ cases!(callers_that_go_away_leave_no_transaction_behind);
 
 async fn callers_that_go_away_leave_no_transaction_behind(rig: Rig) {
     let (new, home) = (stored_connection(&rig.storage).await, workspace());
-    for round in 0..150 {
+    for round in 0..400 {
+        let patience = Duration::from_micros(10) * round;
         let base = current(&rig, &workspace(), &new.id).await;
         let one_use = [ConnectionUse {
             workspace: workspace(),
@@ -35,11 +39,12 @@ async fn callers_that_go_away_leave_no_transaction_behind(rig: Rig) {
             }
             storage.record_uses(&one_use).await.unwrap();
         };
-        go_away(refresh, round).await;
+        go_away(refresh, patience).await;
         let read = Connections::get(&rig.storage, &home, &new.id);
-        go_away(read, round).await;
+        go_away(read, patience).await;
+        // At once: the next user of the connection would end what was left open, and hide it.
+        nothing_is_open(&rig).await;
     }
-    nothing_is_open(&rig).await;
     let all_at_once = (0..20).map(|_| Connections::get(&rig.storage, &home, &new.id));
     for read in futures::future::join_all(all_at_once).await {
         let (connection, credential) = read.unwrap().unwrap();
@@ -56,13 +61,11 @@ async fn current(
     read.unwrap().unwrap().0.generation
 }
 
-/// Drops the future after so many polls, with the runtime's other tasks running in between.
-async fn go_away(future: impl Future, polls: usize) {
+/// Drops the future wherever it is when the patience runs out; timers are too coarse for that.
+async fn go_away(future: impl Future, patience: Duration) {
     let mut future = pin!(future);
-    for _ in 0..polls {
-        if future.as_mut().now_or_never().is_some() {
-            return;
-        }
+    let begin = Instant::now();
+    while begin.elapsed() < patience && future.as_mut().now_or_never().is_none() {
         tokio::task::yield_now().await;
     }
 }

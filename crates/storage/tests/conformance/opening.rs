@@ -1,4 +1,4 @@
-//! Opening and migrating: by several at once, on nothing, and on what is no database of ours.
+//! Opening and migrating: by several at once, and what cannot be opened.
 
 use tokend_model::{Secret, ports::Connections};
 use tokend_storage::{ConnectError, Storage, StorageOptions};
@@ -7,7 +7,7 @@ use crate::{rig::Rig, sample::workspace};
 
 cases!(
     several_migrate_an_empty_database_at_once,
-    clocks_and_settings_are_as_promised,
+    a_database_file_is_private,
 );
 
 async fn several_migrate_an_empty_database_at_once(rig: Rig) {
@@ -38,7 +38,7 @@ async fn several_migrate_an_empty_database_at_once(rig: Rig) {
     crate::sample::stored_connection(&rig.storage).await;
 }
 
-async fn clocks_and_settings_are_as_promised(rig: Rig) {
+async fn a_database_file_is_private(rig: Rig) {
     if rig.is_postgres() {
         return;
     }
@@ -81,7 +81,7 @@ async fn urls_that_lead_nowhere_are_refused_without_repeating_them() {
 }
 
 #[tokio::test]
-async fn a_database_that_went_away_is_unavailable() {
+async fn a_database_without_its_tables_is_unavailable() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}?mode=rwc", directory.path().join("x").display());
     let (_, line) = tokend_keyring::generate_key_line().unwrap();

@@ -1,0 +1,81 @@
+//! `tokend demo`: the whole path in one process, with nothing else needed.
+
+mod provider;
+mod story;
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use clap::Args as ClapArgs;
+use tokend_server::{
+    Callers, Server, begin_logging,
+    config::{AppUsers, Config},
+};
+use tokend_simulator::Simulator;
+
+use crate::serve::wait_for_signal;
+
+/// What app users' tokens are made out to.
+const AUDIENCE: &str = "tokend";
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// Stay up afterwards, for grpcurl; Ctrl-C ends it.
+    #[arg(long)]
+    keep: bool,
+    /// Show the server's log on stderr.
+    #[arg(long)]
+    log: bool,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let home = tempfile::tempdir().context("a temporary folder cannot be made")?;
+    let simulator = provider::start()
+        .await
+        .context("the demonstration's provider cannot start")?;
+    let mut config = configuration(home.path(), &simulator)?;
+    if args.log {
+        begin_logging(&config.log);
+    }
+    tokend_server::generate_key_file(&config.keys.file)?;
+    take_free_ports(&mut config);
+    let server = Server::start(&config, Callers::OpenOnLoopback).await?;
+    story::tell(&server, &simulator).await?;
+    if args.keep {
+        story::how_to_go_on(&server, &simulator);
+        wait_for_signal().await?;
+    }
+    server.stop().await;
+    simulator.shutdown().await;
+    Ok(())
+}
+
+fn configuration(home: &std::path::Path, simulator: &Simulator) -> anyhow::Result<Config> {
+    let mut config = Config::defaults()?;
+    config.database.url = format!("sqlite:{}?mode=rwc", home.join("tokend.db").display());
+    config.keys.file = home.join("tokend.key");
+    config.oauth.allow_loopback = true;
+    config.connect.return_urls = vec![simulator.app_return_url()];
+    config.access.app_users = vec![AppUsers {
+        workspace: "default".to_owned(),
+        issuer: simulator.app_issuer().to_owned(),
+        jwks_url: format!("{}/app/jwks.json", simulator.base_url()),
+        audiences: vec![AUDIENCE.to_owned()],
+        algorithms: Vec::new(),
+        user_id_claim: "sub".to_owned(),
+    }];
+    Ok(config)
+}
+
+/// The usual ports where they are free, so that the README's lines work; any others where they are not.
+fn take_free_ports(config: &mut Config) {
+    for address in [
+        &mut config.grpc.listen,
+        &mut config.http.listen,
+        &mut config.operations.listen,
+    ] {
+        if std::net::TcpListener::bind(*address).is_err() {
+            *address = SocketAddr::new(address.ip(), 0);
+        }
+    }
+}

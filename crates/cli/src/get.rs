@@ -1,0 +1,61 @@
+//! `tokend get`: an access token on stdout, what goes with it on stderr.
+
+use clap::Args as ClapArgs;
+use tokend_api::v1;
+
+use crate::{
+    output,
+    remote::{Remote, answer},
+};
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    remote: Remote,
+    /// The integration type.
+    integration_type: String,
+    /// Which of several accounts.
+    #[arg(long)]
+    label: Option<String>,
+    /// Seconds the token has to be good for.
+    #[arg(long, value_name = "SECONDS")]
+    min_ttl: Option<u32>,
+    /// Scopes the token has to have.
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let mut connectors = args.remote.client().await?.connectors();
+    let request = v1::GetConnectionRequest {
+        integration_type: args.integration_type,
+        label: args.label,
+        min_ttl: args.min_ttl.map(|seconds| prost_types::Duration {
+            seconds: seconds.into(),
+            nanos: 0,
+        }),
+        scopes: args.scope,
+        ..Default::default()
+    };
+    let vended = answer(connectors.get_connection(request).await)?;
+    if args.remote.json {
+        println!("{}", output::json("VendedConnection", &vended)?);
+        return Ok(());
+    }
+    println!("{}", vended.access_token);
+    eprintln!(
+        "connection {} generation {}",
+        vended.connection_id, vended.generation
+    );
+    match vended.expire_time {
+        Some(time) => eprintln!("expires {time}"),
+        None => eprintln!("does not say when it expires"),
+    }
+    for (key, value) in &vended.connection_config {
+        eprintln!("{key} = {value}");
+    }
+    for warning in &vended.warnings {
+        eprintln!("warning: {}", warning.message);
+    }
+    Ok(())
+}
