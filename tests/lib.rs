@@ -1,1 +1,15 @@
+//! What the suites share: a whole tokend in this process, with the simulator beside it, on a database of its own.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod database;
+mod logs;
+mod tokend;
+
+pub use database::{Database, databases};
+pub use logs::captured_logs;
+pub use tokend::{AUDIENCE, Options, Tokend, reason};

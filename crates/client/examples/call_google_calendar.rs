@@ -2,10 +2,10 @@
 //!
 //! `TOKEND_API_KEY=... cargo run -p tokend-client --example call_google_calendar`
 
-use std::env;
+use std::{env, time::Duration};
 
 use anyhow::Context;
-use reqwest::StatusCode;
+use reqwest::{StatusCode, redirect::Policy};
 use tokend_client::{Client, Connection, Credentials, ErrorReason, GetOptions};
 
 #[tokio::main]
@@ -54,8 +54,12 @@ async fn list_calendars(connection: &Connection) -> reqwest::Result<reqwest::Res
         Some(url) => url.as_str(),
         None => "https://www.googleapis.com/calendar/v3",
     };
-    reqwest::Client::new()
-        .get(format!("{api}/users/me/calendarList"))
+    // No redirect, so that the token goes nowhere else.
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .redirect(Policy::none())
+        .build()?;
+    http.get(format!("{api}/users/me/calendarList"))
         .bearer_auth(connection.access_token.expose())
         .send()
         .await

@@ -29,7 +29,8 @@ pub(crate) enum Answer {
     Keys(Vec<Value>),
     Text(String),
     Status(StatusCode),
-    RedirectToKeys,
+    /// Sends the client on to another place, which has these keys.
+    RedirectTo(Vec<Value>),
 }
 
 struct Shared {
@@ -51,6 +52,7 @@ impl Issuer {
         });
         let app = Router::new()
             .route("/jwks.json", get(jwks))
+            .route("/elsewhere.json", get(elsewhere))
             .route("/.well-known/openid-configuration", get(discovery))
             .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -144,10 +146,17 @@ async fn jwks(State(issuer): State<Arc<Shared>>) -> Response {
         Answer::Keys(keys) => json!({ "keys": keys }).to_string().into_response(),
         Answer::Text(text) => text.into_response(),
         Answer::Status(status) => status.into_response(),
-        Answer::RedirectToKeys => {
-            let location = [(header::LOCATION, format!("{}/jwks.json", issuer.url))];
+        Answer::RedirectTo(_) => {
+            let location = [(header::LOCATION, "/elsewhere.json")];
             (StatusCode::FOUND, location).into_response()
         }
+    }
+}
+
+async fn elsewhere(State(issuer): State<Arc<Shared>>) -> Response {
+    match &*issuer.answer.lock().unwrap() {
+        Answer::RedirectTo(keys) => json!({ "keys": keys }).to_string().into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

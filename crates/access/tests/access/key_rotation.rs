@@ -1,5 +1,7 @@
 //! Keys that change, go away or cannot be fetched.
 
+use std::time::{Duration, Instant};
+
 use axum::http::StatusCode;
 use futures::future::join_all;
 use tokend_access::{IssuerOptions, TokenRejection};
@@ -62,7 +64,7 @@ async fn an_outage_keeps_the_known_keys() {
         Answer::Status(StatusCode::INTERNAL_SERVER_ERROR),
         Answer::Text("<html>".to_owned()),
         Answer::Keys(vec![]),
-        Answer::RedirectToKeys,
+        Answer::RedirectTo(vec![key.jwk(), new.jwk()]),
         Answer::Text(" ".repeat(300 * 1024)),
     ] {
         issuer.answer(answer);
@@ -100,23 +102,26 @@ async fn a_withdrawn_key_stops_working() {
     let (leaked, new) = (SigningKey::es256("leaked"), SigningKey::es256("new"));
     let issuer = Issuer::start(&[&leaked]).await;
     let verifier = Verifier::new(vec![issuer.options()]);
-    assert!(
-        verifier
-            .verify(&leaked.sign(&issuer.claims()))
-            .await
-            .is_ok()
-    );
+    let remembered = leaked.sign(&issuer.claims());
+    assert!(verifier.verify(&remembered).await.is_ok());
 
     issuer.publish(&[&new]);
     verifier.clock.advance(601);
-    // The refresh runs beside the calls; the token remembered from before does not outlive the key either.
+    // The refresh runs beside the calls that go on with the old keys.
+    let wait = Instant::now() + Duration::from_secs(30);
     while verifier
         .verify(&leaked.sign(&issuer.claims()))
         .await
         .is_ok()
     {
+        assert!(Instant::now() < wait, "the old key still works");
         tokio::task::yield_now().await;
     }
+    verifier.clock.advance(301);
+    assert_eq!(
+        verifier.verify(&remembered).await,
+        Err(TokenRejection::UnknownKey)
+    );
     assert!(verifier.verify(&new.sign(&issuer.claims())).await.is_ok());
 }
 
