@@ -11,14 +11,16 @@ use tokend_api::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{
-    Identity, Server, ServerTlsConfig,
+    Identity as TlsIdentity, Server, ServerTlsConfig,
     server::{Router, TcpIncoming},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::layer::util::{Identity, Stack};
 
 use crate::{
     StartError,
     config::{Config, Grpc},
+    deadline::DeadlineLayer,
     service::{Admin, Connector},
     wire_up::Wired,
 };
@@ -50,7 +52,7 @@ impl Health {
 }
 
 /// A listener's worth of services, ready to run.
-pub(crate) struct ServeGrpc(Router);
+pub(crate) struct ServeGrpc(Router<Stack<DeadlineLayer, Identity>>);
 
 /// Puts the services together. Health says NOT_SERVING until told otherwise.
 pub(crate) async fn prepare(
@@ -81,7 +83,9 @@ pub(crate) async fn prepare(
     .max_decoding_message_size(limit.max(4 << 20));
 
     let mut server = Server::builder()
-        .timeout(Duration::from_secs(config.grpc.request_timeout_seconds))
+        .layer(DeadlineLayer {
+            longest: Duration::from_secs(config.grpc.request_timeout_seconds),
+        })
         .max_concurrent_streams(config.grpc.max_concurrent_streams)
         .http2_max_header_list_size(MAX_METADATA_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE));
@@ -94,6 +98,8 @@ pub(crate) async fn prepare(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that grpcurl can read the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
     });
     let reflection = reflection
@@ -129,7 +135,7 @@ fn tls(config: &Grpc) -> Result<Option<ServerTlsConfig>, StartError> {
     let read = |file: &std::path::Path| {
         std::fs::read(file).map_err(|error| StartError::Tls(format!("{}: {error}", file.display())))
     };
-    let identity = Identity::from_pem(
+    let identity = TlsIdentity::from_pem(
         read(&config.tls_certificate_file)?,
         read(&config.tls_private_key_file)?,
     );

@@ -6,6 +6,7 @@ mod admission;
 mod browser;
 mod clock;
 pub mod config;
+mod deadline;
 mod grpc;
 mod maintenance;
 mod operations;

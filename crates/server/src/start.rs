@@ -108,6 +108,11 @@ impl Server {
         let readiness = Readiness::default();
         let (stop_listening, stop_upkeep) = (CancellationToken::new(), CancellationToken::new());
         let (listeners, upkeep) = (TaskTracker::new(), TaskTracker::new());
+        // Whatever has been started ends again if the rest cannot be.
+        let (listeners_guard, upkeep_guard) = (
+            stop_listening.clone().drop_guard(),
+            stop_upkeep.clone().drop_guard(),
+        );
         let probes = operations::routes(readiness.clone());
         listeners.spawn(serve_http(
             operations_listener,
@@ -127,6 +132,10 @@ impl Server {
             flush_interval,
             stop_upkeep.clone(),
         ));
+        upkeep.spawn(upkeep::expire_authorizations(
+            vending.clone(),
+            stop_upkeep.clone(),
+        ));
         upkeep.spawn(upkeep::reload_keys(admission.clone(), stop_upkeep.clone()));
 
         let vending = vending.clone();
@@ -135,6 +144,8 @@ impl Server {
         health.set_serving(true).await;
         readiness.set(true);
         tracing::info!(%grpc, %browser, %operations, %public_url, "tokend is ready");
+        listeners_guard.disarm();
+        upkeep_guard.disarm();
         Ok(Self {
             grpc,
             browser,

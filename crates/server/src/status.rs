@@ -71,6 +71,15 @@ pub(crate) fn unimplemented(rpc: &'static str) -> Status {
     Status::with_error_details(reason.code(), format!("{rpc} is not built yet"), details)
 }
 
+/// A call that took too long.
+pub(crate) fn deadline_exceeded() -> Status {
+    let reason = ErrorReason::DeadlineExceeded;
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, HashMap::new());
+    let message = "the call took longer than its deadline; what it began may still be completed";
+    Status::with_error_details(reason.code(), message, details)
+}
+
 /// An error as an item of a batch.
 pub(crate) fn call_status(error: &Error) -> CallStatus {
     let reason = ErrorReason::from_reason(error.reason()).unwrap_or(ErrorReason::Internal);

@@ -11,6 +11,9 @@ use crate::admission::Admission;
 /// A key added or removed elsewhere is noticed within this time.
 const RELOAD_KEYS: Duration = Duration::from_secs(5);
 
+/// How long an attempt may be over before what is sealed for it goes.
+const EXPIRE_AUTHORIZATIONS: Duration = Duration::from_secs(60);
+
 /// Writes use counts every `interval`, and once more when `stop` is called.
 pub(crate) async fn flush_uses(vending: Vending, interval: Duration, stop: CancellationToken) {
     loop {
@@ -23,6 +26,23 @@ pub(crate) async fn flush_uses(vending: Vending, interval: Duration, stop: Cance
         }
         if stopping {
             return;
+        }
+    }
+}
+
+/// Ends attempts to connect that nobody finished, so that what is sealed for them does not stay.
+pub(crate) async fn expire_authorizations(vending: Vending, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(EXPIRE_AUTHORIZATIONS))
+        .await
+        .is_some()
+    {
+        match vending.expire_authorizations().await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(count, "authorizations expired"),
+            Err(error) => {
+                tracing::warn!(%error, "expired authorizations are left for the next time")
+            }
         }
     }
 }

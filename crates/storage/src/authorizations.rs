@@ -142,6 +142,19 @@ impl Authorizations for Storage {
         Ok(())
     }
 
+    async fn expire(&self, deadline: Timestamp, reason: &str) -> Result<u64, StorageError> {
+        let mut change = to_state(AuthorizationState::Failed);
+        change.failure_reason = Set(reason.to_owned());
+        let result = Entity::update_many()
+            .set(change)
+            .filter(Column::ExpireTime.lt(deadline.timestamp_millis()))
+            .filter(is_not_final())
+            .exec(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(result.rows_affected)
+    }
+
     async fn find_open(
         &self,
         workspace: &WorkspaceName,

@@ -208,6 +208,15 @@ impl Vending {
         found.ok_or(Error::AuthorizationNotFound)
     }
 
+    /// Ends attempts whose time ran out and erases what is sealed for them. One that is being redeemed is given the
+    /// time that takes.
+    pub async fn expire_authorizations(&self) -> Result<u64, Error> {
+        let ports = &self.shared.ports;
+        let deadline = ports.clock.now() - self.shared.options.claim_time_to_live;
+        let reason = Error::AuthorizationExpired.reason();
+        Ok(ports.authorizations.expire(deadline, reason).await?)
+    }
+
     fn authorize_url(
         &self,
         connector: &Connector,

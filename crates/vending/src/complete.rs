@@ -64,6 +64,11 @@ impl Vending {
     fn may_be_completed(&self, authorization: &Authorization) -> Result<(), Error> {
         match authorization.state {
             AuthorizationState::Denied => return Err(Error::AuthorizationDenied),
+            AuthorizationState::Failed
+                if authorization.failure_reason == Error::AuthorizationExpired.reason() =>
+            {
+                return Err(Error::AuthorizationExpired);
+            }
             AuthorizationState::Failed => {
                 let why = authorization.failure_reason.clone();
                 return Err(Error::AuthorizationFailed { why });

@@ -12,6 +12,7 @@ mod connectors;
 mod disconnect;
 mod error;
 mod one_time;
+mod plan;
 mod refresh;
 mod single_flight;
 mod uses;
@@ -31,9 +32,9 @@ use tokio_util::task::TaskTracker;
 pub use authorize::{OpenedTicket, StartAuthorization, StartedAuthorization, binding_name};
 pub use callback::{CallbackOutcome, ProviderCallback};
 pub use complete::Starter;
-pub use connectors::{ConnectorDraft, PlannedAction, PlannedChange};
 pub use disconnect::ProviderRevocation;
 pub use error::{ConnectLink, Error};
+pub use plan::{ConnectorDraft, PlannedAction, PlannedChange};
 pub use vend::{ConnectorRef, Target, VendOptions, Vended, Warning};
 
 /// What the use cases work on, filled by the composition root.

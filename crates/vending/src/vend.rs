@@ -81,6 +81,12 @@ pub enum Warning {
     RenewalFailing,
     /// The token lives shorter than was asked for, whole and freshly issued.
     MinTtlBeyondLifetime,
+    /// There is no refresh token: the user has to connect again when the token runs out.
+    NotRenewable,
+    /// The user did not grant all scopes the connector asks for.
+    ScopesMissing,
+    /// The token has more scopes than were asked for.
+    ScopesNotNarrowed,
 }
 
 impl Vending {
@@ -178,6 +184,12 @@ impl Vending {
         if !missing.is_empty() {
             return Err(Error::ScopeNotGranted { missing });
         }
+        let asked = &options.scopes;
+        let wider = vended.scopes.iter().any(|scope| !asked.contains(scope));
+        let vended = match !asked.is_empty() && wider {
+            true => warned(&vended, Warning::ScopesNotNarrowed),
+            false => vended,
+        };
         let now = self.shared.ports.clock.now();
         self.shared
             .uses
@@ -319,12 +331,20 @@ pub(crate) fn vended(
     credential: Credential,
 ) -> Arc<Vended> {
     let missing = |scope: &&String| !credential.scopes.contains(scope);
+    let missing_scopes: Vec<_> = connector.scopes.iter().filter(missing).cloned().collect();
+    let mut warnings = Vec::new();
+    if credential.refresh_token.is_none() && credential.expiry.time().is_some() {
+        warnings.push(Warning::NotRenewable);
+    }
+    if !missing_scopes.is_empty() {
+        warnings.push(Warning::ScopesMissing);
+    }
     Arc::new(Vended {
         workspace: connection.workspace.clone(),
         connection_id: connection.id.clone(),
         connector_id: connector.id.clone(),
         generation: credential.generation,
-        missing_scopes: connector.scopes.iter().filter(missing).cloned().collect(),
+        missing_scopes,
         access_token: credential.access_token,
         token_type: credential.token_type,
         expiry: credential.expiry,
@@ -332,7 +352,7 @@ pub(crate) fn vended(
         connection_config: connection.connection_config.clone(),
         scopes: credential.scopes,
         account: connection.account.clone(),
-        warnings: Vec::new(),
+        warnings,
     })
 }
 

@@ -162,11 +162,8 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::DescribeConnectionRequest>,
     ) -> Answer<v1::DescribeConnectionResponse> {
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            self.describe_connection_in(&admitted.workspace, request)
-                .await,
-        )
+        self.admit(request).await?;
+        Err(status::unimplemented("DescribeConnection"))
     }
 
     async fn refresh_connection(

@@ -104,7 +104,7 @@ impl Admin {
             .vending
             .complete_authorization(workspace, &id, &token, &Starter::Operator)
             .await?;
-        let connection = Some(to_proto::connection(&connection));
+        let connection = Some(self.shown_connection(&connection).await?);
         Ok(v1::CompleteAuthorizationResponse { connection })
     }
 

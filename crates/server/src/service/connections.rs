@@ -19,30 +19,19 @@ impl Admin {
             .connections(workspace, &filter, &page.to_read())
             .await?;
         let next_page_token = page.cut(&mut rows, |row| row.id.as_str());
-        let connections = rows.iter().map(to_proto::connection).collect();
+        let connectors = self.vending.all_connectors(workspace).await?;
+        let connector_of = |row: &Connection| {
+            connectors
+                .iter()
+                .find(|connector| connector.id == row.connector_id)
+        };
+        let connections = rows
+            .iter()
+            .map(|row| to_proto::connection(row, connector_of(row)))
+            .collect();
         Ok(v1::ListConnectionsResponse {
             connections,
             next_page_token,
-        })
-    }
-
-    pub(super) async fn describe_connection_in(
-        &self,
-        workspace: &WorkspaceName,
-        request: v1::DescribeConnectionRequest,
-    ) -> Result<v1::DescribeConnectionResponse, Error> {
-        let id = from_proto::connection_id(&request.connection_id)?;
-        let connection = self.vending.connection(workspace, &id).await?;
-        let health = &connection.refresh_health;
-        Ok(v1::DescribeConnectionResponse {
-            generations: Vec::new(),
-            next_refresh_time: health.retry_time.map(to_proto::timestamp),
-            consecutive_failures: to_proto::count(health.consecutive_failures),
-            last_failure_reason: health.last_failure.clone().unwrap_or_default(),
-            last_failure_provider_error: String::new(),
-            last_failure_time: None,
-            needs_user_by_time: None,
-            connection: Some(to_proto::connection(&connection)),
         })
     }
 
@@ -60,7 +49,7 @@ impl Admin {
         let after = self.vending.connection(workspace, &before.id).await?;
         Ok(v1::RefreshConnectionResponse {
             renewed: after.generation > before.generation,
-            connection: Some(to_proto::connection(&after)),
+            connection: Some(self.shown_connection(&after).await?),
         })
     }
 
@@ -77,7 +66,7 @@ impl Admin {
             .revoke_connection(workspace, &present.id, request.local_only)
             .await?;
         Ok(v1::RevokeConnectionResponse {
-            connection: Some(to_proto::connection(&connection)),
+            connection: Some(self.shown_connection(&connection).await?),
             provider_revocation: to_proto::revocation(revocation).into(),
         })
     }
@@ -99,6 +88,17 @@ impl Admin {
         })
     }
 
+    pub(super) async fn shown_connection(
+        &self,
+        connection: &Connection,
+    ) -> Result<v1::Connection, Error> {
+        let connector = self
+            .vending
+            .get_connector(&connection.workspace, &connection.connector_id)
+            .await?;
+        Ok(to_proto::connection(connection, Some(&connector)))
+    }
+
     /// The connection, if its etag is still the one given.
     async fn checked(
         &self,
@@ -108,7 +108,7 @@ impl Admin {
     ) -> Result<Connection, Error> {
         let id: ConnectionId = from_proto::connection_id(id)?;
         let connection = self.vending.connection(workspace, &id).await?;
-        match etag.is_empty() || *etag == to_proto::connection(&connection).etag {
+        match etag.is_empty() || *etag == to_proto::connection(&connection, None).etag {
             true => Ok(connection),
             false => Err(Error::EtagMismatch),
         }

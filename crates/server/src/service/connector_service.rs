@@ -319,7 +319,11 @@ impl Connector {
             .vending
             .complete_authorization(&admitted.workspace, &id, &token, &starter)
             .await?;
-        let connection = Some(to_proto::connection(&connection));
+        let connector = self
+            .vending
+            .get_connector(&admitted.workspace, &connection.connector_id)
+            .await?;
+        let connection = Some(to_proto::connection(&connection, Some(&connector)));
         Ok(v1::CompleteAppUserConnectionResponse { connection })
     }
 

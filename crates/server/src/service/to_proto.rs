@@ -7,7 +7,7 @@ use tokend_model::{
     Account, Authorization, AuthorizationState, Connection, ConnectionStatus, Connector,
     ConnectorKind, IntegrationType, Owner, Timestamp,
 };
-use tokend_vending::{PlannedAction, PlannedChange, ProviderRevocation, Vended, Warning};
+use tokend_vending::{Error, PlannedAction, PlannedChange, ProviderRevocation, Vended, Warning};
 
 pub(crate) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp::from(SystemTime::from(time))
@@ -38,6 +38,18 @@ fn warning(warning: Warning) -> v1::Warning {
             v1::WarningCode::ShortLived,
             "the provider's tokens live shorter than min_ttl asks for",
         ),
+        Warning::NotRenewable => (
+            v1::WarningCode::NotRenewable,
+            "the token cannot be renewed; the user has to connect again when it runs out",
+        ),
+        Warning::ScopesMissing => (
+            v1::WarningCode::ScopesMissing,
+            "the user did not grant all scopes; see missing_scopes",
+        ),
+        Warning::ScopesNotNarrowed => (
+            v1::WarningCode::ScopesNotNarrowed,
+            "the token has more scopes than were asked for",
+        ),
     };
     v1::Warning {
         code: code.into(),
@@ -63,7 +75,12 @@ pub(crate) fn status(status: ConnectionStatus) -> v1::ConnectionStatus {
     }
 }
 
-pub(crate) fn connection(connection: &Connection) -> v1::Connection {
+/// A connection; with its connector it also says which of the connector's scopes are missing.
+pub(crate) fn connection(connection: &Connection, connector: Option<&Connector>) -> v1::Connection {
+    let wanted = connector
+        .map(|connector| connector.scopes.as_slice())
+        .unwrap_or_default();
+    let missing = |scope: &&String| !connection.scopes.contains(scope);
     let (kind, app_user_id) = match &connection.owner {
         Owner::Shared => (v1::ConnectorKind::Shared, String::new()),
         Owner::AppUser(id) => (v1::ConnectorKind::AppUser, id.to_string()),
@@ -80,7 +97,7 @@ pub(crate) fn connection(connection: &Connection) -> v1::Connection {
         account: account(&connection.account),
         connection_config: connection.connection_config.clone().into_iter().collect(),
         scopes: connection.scopes.clone(),
-        missing_scopes: Vec::new(),
+        missing_scopes: wanted.iter().filter(missing).cloned().collect(),
         generation: connection.generation.0,
         create_time: Some(timestamp(connection.create_time)),
         authorize_time: Some(timestamp(connection.authorize_time)),
@@ -144,7 +161,8 @@ pub(crate) fn authorization(
     integration_type: String,
     now: Timestamp,
 ) -> v1::Authorization {
-    let expired = !authorization.state.is_final() && now >= authorization.expire_time;
+    let expired = authorization.failure_reason == Error::AuthorizationExpired.reason()
+        || (!authorization.state.is_final() && now >= authorization.expire_time);
     let state = match authorization.state {
         _ if expired => v1::AuthorizationState::Expired,
         AuthorizationState::Started => v1::AuthorizationState::Started,

@@ -20,6 +20,7 @@ cases!(
     a_completion_can_be_tried_again,
     final_states_are_final_and_erase,
     the_newest_open_attempt_is_found,
+    attempts_out_of_time_are_ended_and_erased,
 );
 
 async fn stored(rig: &Rig, completion_hash: Option<&[u8]>) -> (Authorization, Vec<u8>) {
@@ -230,4 +231,36 @@ async fn the_newest_open_attempt_is_found(rig: Rig) {
         .unwrap();
     assert_eq!(find(user("ada"), 20).await, Some(first.id.clone()));
     assert_eq!(find(user("ada"), 600).await, None);
+}
+
+async fn attempts_out_of_time_are_ended_and_erased(rig: Rig) {
+    let (attempt, _) = stored(&rig, Some(&hash())).await;
+    consented(&rig, &attempt).await;
+    let ticket_use = ticket_use();
+    assert!(begin(&rig, &attempt, &ticket_use).await);
+
+    let too_early = rig
+        .storage
+        .expire(attempt.expire_time, "AUTHORIZATION_EXPIRED")
+        .await;
+    assert_eq!(too_early.unwrap(), 0);
+    let later = attempt.expire_time + std::time::Duration::from_millis(1);
+    let expire = || rig.storage.expire(later, "AUTHORIZATION_EXPIRED");
+    assert_eq!(expire().await.unwrap(), 1);
+    assert_eq!(expire().await.unwrap(), 0);
+
+    let read = Authorizations::get(&rig.storage, &workspace(), &attempt.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(read.state, AuthorizationState::Failed);
+    assert_eq!(read.failure_reason, "AUTHORIZATION_EXPIRED");
+    // The state was erased with the rest: a late callback finds nothing.
+    assert!(
+        rig.storage
+            .take_state(&ticket_use.state_hash)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -1,0 +1,67 @@
+//! The catalogue, as the use cases see it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    ConnectionConfig, Connector, IntegrationType, IntegrationTypeName, InvalidConnectionConfig,
+    WorkspaceName,
+};
+
+/// The catalogue, as the use cases see it.
+pub trait Catalogue: Send + Sync {
+    /// One integration type: the workspace's own definition before the one that came with tokend.
+    fn get(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Option<Arc<IntegrationType>>;
+
+    /// The known name nearest to one that is not known, to suggest it.
+    fn nearest(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Option<IntegrationTypeName>;
+
+    /// All of them by name, unlisted ones included.
+    fn list(&self, workspace: &WorkspaceName) -> Vec<Arc<IntegrationType>>;
+
+    /// Checks connector-level values: only known keys, each matching its pattern; returns them as they will be kept.
+    fn check_connector_config(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig>;
+
+    /// Checks the values given when connecting, over those of the connector, and fills in the defaults: all
+    /// required ones present, none that only an operator may set. Returns connector's and given values together.
+    fn check_connection_config(
+        &self,
+        connector: &Connector,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig>;
+
+    /// Reads a definition (TOML) without taking it; the error says where and what is allowed.
+    fn check_definition(
+        &self,
+        name: &IntegrationTypeName,
+        definition: &str,
+    ) -> Result<(), InvalidDefinition>;
+
+    /// Takes a definition that was stored into the workspace's catalogue.
+    fn define(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+        definition: &str,
+    ) -> Result<(), InvalidDefinition>;
+}
+
+/// An integration type's definition that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidDefinition(
+    /// Line, key and what is allowed.
+    pub String,
+);

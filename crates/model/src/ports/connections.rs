@@ -1,0 +1,107 @@
+//! Connections and their credentials at rest.
+
+use async_trait::async_trait;
+
+use super::{Page, StorageError};
+use crate::{
+    Account, AuthorizationId, Connection, ConnectionConfig, ConnectionFilter, ConnectionId,
+    ConnectionUse, ConnectorId, Credential, IntegrationTypeName, Label, Owner, Timestamp,
+    TokenAnswer, WorkspaceName,
+};
+
+/// A connection to be made, or made anew, from a redeemed code.
+#[derive(Debug, Clone)]
+pub struct NewConnection {
+    /// The id to use if the owner has no such connection under the connector yet.
+    pub id: ConnectionId,
+    /// The workspace it will live in.
+    pub workspace: WorkspaceName,
+    /// The connector it is made under.
+    pub connector_id: ConnectorId,
+    /// That connector's integration type.
+    pub integration_type: IntegrationTypeName,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its label.
+    pub label: Label,
+    /// The account, as far as the provider told.
+    pub account: Account,
+    /// Its connection config.
+    pub connection_config: ConnectionConfig,
+    /// What the provider answered.
+    pub answer: TokenAnswer,
+    /// The scopes granted.
+    pub scopes: Vec<String>,
+    /// Whether the old refresh token may stay if the answer has none: only where the account is the same.
+    pub keep_refresh_token: bool,
+    /// The attempt that ends with it, if one does.
+    pub authorization: Option<AuthorizationId>,
+}
+
+/// Connections and their credentials at rest.
+#[async_trait]
+pub trait Connections: Send + Sync {
+    /// An owner's connection with its present credential. The credential is absent when it was revoked.
+    async fn find(
+        &self,
+        workspace: &WorkspaceName,
+        connector_id: &ConnectorId,
+        owner: &Owner,
+        label: &Label,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
+
+    /// One connection with its present credential.
+    async fn get(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
+
+    /// Connections by id, without credentials.
+    async fn list(
+        &self,
+        workspace: &WorkspaceName,
+        filter: &ConnectionFilter,
+        page: &Page,
+    ) -> Result<Vec<Connection>, StorageError>;
+
+    /// Stores a redeemed code's outcome in one transaction: the connection (its id is kept if it is there
+    /// already), the credential as its next generation, and the end of the authorization. Open refresh claims
+    /// are closed, so that a late refresh cannot overwrite it.
+    async fn connect(
+        &self,
+        new: &NewConnection,
+        now: Timestamp,
+    ) -> Result<Connection, StorageError>;
+
+    /// Removes the connection and everything sealed for it; answers its last credential, to revoke it.
+    /// `None` if there is no such connection.
+    async fn delete(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
+
+    /// Keeps the connection as `REVOKED` for the record and removes everything sealed for it; answers its last
+    /// credential, to revoke it.
+    async fn revoke(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        reason: &str,
+    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
+
+    /// Notes whose account a connection is, once the provider told.
+    async fn set_account(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        account: &Account,
+    ) -> Result<(), StorageError>;
+
+    /// Adds gathered uses to the counts, in one batch. Never touches the rows that refreshing writes.
+    async fn record_uses(&self, uses: &[ConnectionUse]) -> Result<(), StorageError>;
+
+    /// Whether the database answers, for readiness.
+    async fn ping(&self) -> Result<(), StorageError>;
+}

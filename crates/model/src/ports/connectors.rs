@@ -1,0 +1,59 @@
+//! Connectors and integration types at rest.
+
+use async_trait::async_trait;
+
+use super::{Page, StorageError};
+use crate::{
+    Connector, ConnectorChange, ConnectorId, IntegrationTypeName, Timestamp, WorkspaceName,
+};
+
+/// Connectors at rest.
+#[async_trait]
+pub trait Connectors: Send + Sync {
+    /// One connector.
+    async fn get(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectorId,
+    ) -> Result<Option<Connector>, StorageError>;
+
+    /// The shared connector of an integration type.
+    async fn get_shared(
+        &self,
+        workspace: &WorkspaceName,
+        integration_type: &IntegrationTypeName,
+    ) -> Result<Option<Connector>, StorageError>;
+
+    /// Connectors by id.
+    async fn list(
+        &self,
+        workspace: &WorkspaceName,
+        page: &Page,
+    ) -> Result<Vec<Connector>, StorageError>;
+
+    /// Carries out all changes in one transaction. A `Create` of an id, or of a second shared connector of one
+    /// type, is [`StorageError::Exists`]; an `Update` whose `version` is not the stored one, or a `Delete` of
+    /// nothing, is [`StorageError::Changed`]. An update stores `version + 1`.
+    async fn apply(
+        &self,
+        workspace: &WorkspaceName,
+        changes: &[ConnectorChange],
+    ) -> Result<(), StorageError>;
+}
+
+/// Integration types defined by this installation.
+#[async_trait]
+pub trait IntegrationOverrides: Send + Sync {
+    /// The definitions of all workspaces: workspace, name and TOML text.
+    async fn list(&self)
+    -> Result<Vec<(WorkspaceName, IntegrationTypeName, String)>, StorageError>;
+
+    /// Adds or replaces one.
+    async fn put(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+        definition: &str,
+        now: Timestamp,
+    ) -> Result<(), StorageError>;
+}

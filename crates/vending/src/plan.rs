@@ -1,0 +1,258 @@
+//! Planning: what a set of connector drafts would change, and whether it may.
+
+use std::collections::BTreeMap;
+
+use tokend_model::{
+    Connector, ConnectorId, ConnectorKind, IntegrationTypeName, Secret, Timestamp, WorkspaceName,
+};
+use url::Url;
+use uuid::Uuid;
+
+use crate::{Error, Vending};
+
+/// A connector as an operator writes it down.
+#[derive(Debug, Clone)]
+pub struct ConnectorDraft {
+    /// Its id; for a shared connector its integration type unless given, for others made here unless given.
+    pub id: Option<ConnectorId>,
+    /// The catalogue entry it speaks with.
+    pub integration_type: IntegrationTypeName,
+    /// Whose accounts are connected under it.
+    pub kind: ConnectorKind,
+    /// How people know it.
+    pub display_name: String,
+    /// The client identifier registered at the provider.
+    pub client_id: String,
+    /// The client's secret; absent keeps the stored one.
+    pub client_secret: Option<Secret>,
+    /// The scopes to ask for; empty for the type's reading set.
+    pub scopes: Vec<String>,
+    /// Values that hold for all its connections.
+    pub connection_config: BTreeMap<String, String>,
+    /// Where a browser may be sent after connecting.
+    pub return_urls: Vec<String>,
+    /// Whether it is switched off.
+    pub disabled: bool,
+}
+
+/// What would become, or became, of one connector.
+#[derive(Debug, Clone)]
+pub struct PlannedChange {
+    /// What is done.
+    pub action: PlannedAction,
+    /// The connector as it will be, or was if it is deleted.
+    pub connector: Connector,
+    /// The names of the fields that differ.
+    pub changed_fields: Vec<&'static str>,
+    /// How many of its connections lack scopes that it will ask for, or were made with another client.
+    pub connections_needing_consent: u32,
+}
+
+/// What is done to a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum PlannedAction {
+    Create,
+    Update,
+    Unchanged,
+    Delete,
+}
+
+impl Vending {
+    /// What applying the drafts would change; with `prune`, connectors that no draft names would be deleted.
+    pub async fn plan_connectors(
+        &self,
+        workspace: &WorkspaceName,
+        drafts: &[ConnectorDraft],
+        prune: bool,
+    ) -> Result<Vec<PlannedChange>, Error> {
+        let present = self.all_connectors(workspace).await?;
+        let now = self.shared.ports.clock.now();
+        let mut plan = Vec::new();
+        for draft in drafts {
+            let id = id_of(draft);
+            let old = present
+                .iter()
+                .find(|connector| Some(&connector.id) == id.as_ref());
+            let connector = self.check_draft(workspace, draft, id, old, now)?;
+            if plan
+                .iter()
+                .any(|other: &PlannedChange| other.connector.id == connector.id)
+            {
+                let why = format!("connector '{}' is there twice", connector.id);
+                return Err(Error::invalid("connectors", why));
+            }
+            plan.push(self.plan_one(connector, old).await?);
+        }
+        if prune {
+            for connector in present {
+                if !plan
+                    .iter()
+                    .any(|change| change.connector.id == connector.id)
+                {
+                    plan.push(PlannedChange {
+                        action: PlannedAction::Delete,
+                        connector,
+                        changed_fields: Vec::new(),
+                        connections_needing_consent: 0,
+                    });
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    fn check_draft(
+        &self,
+        workspace: &WorkspaceName,
+        draft: &ConnectorDraft,
+        id: Option<ConnectorId>,
+        old: Option<&Connector>,
+        now: Timestamp,
+    ) -> Result<Connector, Error> {
+        self.integration_type(workspace, &draft.integration_type)?;
+        if draft.client_id.trim().is_empty() {
+            return Err(Error::invalid(
+                "client_id",
+                "is empty; the provider shows it where the app is registered",
+            ));
+        }
+        if let Some(scope) = draft.scopes.iter().find(|scope| !is_scope_token(scope)) {
+            return Err(Error::invalid(
+                "scopes",
+                format!("{scope:?} is no scope (RFC 6749 section 3.3)"),
+            ));
+        }
+        for return_url in &draft.return_urls {
+            check_return_url(return_url)?;
+        }
+        if let Some(old) = old
+            && (old.integration_type != draft.integration_type || old.kind != draft.kind)
+        {
+            let why = format!(
+                "connector '{}' cannot change its integration type or kind; delete it first",
+                old.id
+            );
+            return Err(Error::invalid("integration_type", why));
+        }
+        let connection_config = self.shared.ports.catalogue.check_connector_config(
+            workspace,
+            &draft.integration_type,
+            &draft.connection_config,
+        )?;
+        Ok(Connector {
+            workspace: workspace.clone(),
+            id: id.unwrap_or_else(|| ConnectorId::from_uuid(Uuid::now_v7())),
+            integration_type: draft.integration_type.clone(),
+            kind: draft.kind,
+            display_name: draft.display_name.clone(),
+            client_id: draft.client_id.clone(),
+            client_secret: draft
+                .client_secret
+                .clone()
+                .or_else(|| old.and_then(|old| old.client_secret.clone())),
+            scopes: draft.scopes.clone(),
+            connection_config,
+            return_urls: draft.return_urls.clone(),
+            disabled: draft.disabled,
+            version: old.map_or(1, |old| old.version),
+            create_time: old.map_or(now, |old| old.create_time),
+            update_time: now,
+        })
+    }
+
+    async fn plan_one(
+        &self,
+        connector: Connector,
+        old: Option<&Connector>,
+    ) -> Result<PlannedChange, Error> {
+        let Some(old) = old else {
+            return Ok(PlannedChange {
+                action: PlannedAction::Create,
+                connector,
+                changed_fields: Vec::new(),
+                connections_needing_consent: 0,
+            });
+        };
+        let changed_fields = changed_fields(old, &connector);
+        if changed_fields.is_empty() {
+            return Ok(PlannedChange {
+                action: PlannedAction::Unchanged,
+                connector: old.clone(),
+                changed_fields,
+                connections_needing_consent: 0,
+            });
+        }
+        Ok(PlannedChange {
+            action: PlannedAction::Update,
+            connections_needing_consent: self.needing_consent(old, &connector).await?,
+            changed_fields,
+            connector,
+        })
+    }
+
+    /// Counts the connections whose grant does not cover what the connector will ask for.
+    async fn needing_consent(&self, old: &Connector, new: &Connector) -> Result<u32, Error> {
+        let other_client = old.client_id != new.client_id;
+        if !other_client && new.scopes.iter().all(|scope| old.scopes.contains(scope)) {
+            return Ok(0);
+        }
+        self.count_connections(new, |connection| {
+            other_client
+                || new
+                    .scopes
+                    .iter()
+                    .any(|scope| !connection.scopes.contains(scope))
+        })
+        .await
+    }
+}
+
+fn id_of(draft: &ConnectorDraft) -> Option<ConnectorId> {
+    match (&draft.id, draft.kind) {
+        (Some(id), _) => Some(id.clone()),
+        (None, ConnectorKind::Shared) => Some(ConnectorId::of_shared(&draft.integration_type)),
+        (None, ConnectorKind::AppUser) => None,
+    }
+}
+
+fn changed_fields(old: &Connector, new: &Connector) -> Vec<&'static str> {
+    [
+        ("display_name", old.display_name != new.display_name),
+        ("client_id", old.client_id != new.client_id),
+        ("client_secret", old.client_secret != new.client_secret),
+        ("scopes", old.scopes != new.scopes),
+        (
+            "connection_config",
+            old.connection_config != new.connection_config,
+        ),
+        ("return_urls", old.return_urls != new.return_urls),
+        ("disabled", old.disabled != new.disabled),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
+}
+
+/// RFC 6749 section 3.3: visible ASCII without the quote and the backslash.
+fn is_scope_token(scope: &str) -> bool {
+    !scope.is_empty()
+        && scope
+            .bytes()
+            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+fn check_return_url(return_url: &str) -> Result<(), Error> {
+    let wrong = |why: &str| Error::invalid("return_urls", format!("{return_url:?} {why}"));
+    let url = Url::parse(return_url).map_err(|_| wrong("is not an absolute URL"))?;
+    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => return Err(wrong("must be https, or http on a loopback host")),
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(wrong("must have no user, password or fragment"));
+    }
+    Ok(())
+}

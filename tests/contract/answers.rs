@@ -1,0 +1,83 @@
+//! Reading answers: errors with their details, warnings, and conditions that come true in time.
+
+use std::{
+    fmt::Debug,
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokend_api::v1;
+use tokend_tests::{Tokend, reason};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// How long anything here may take to come true.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Between two looks at it.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// The error of a call, which must have this code and reason.
+#[track_caller]
+pub fn refused<T: Debug>(answer: Result<T, Status>, code: Code, because: &str) -> Status {
+    let status = answer.expect_err(because);
+    assert_eq!((status.code(), reason(&status).as_str()), (code, because), "{status:?}");
+    status
+}
+
+/// How long an error says to wait.
+pub fn retry_delay(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
+}
+
+/// An entry of an error's metadata; empty where there is none.
+pub fn metadata(status: &Status, key: &str) -> String {
+    let info = status.get_details_error_info().expect("every error has an ErrorInfo");
+    info.metadata.get(key).cloned().unwrap_or_default()
+}
+
+/// The fields that an error calls wrong.
+pub fn violations(status: &Status) -> Vec<String> {
+    let fields = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+    fields.into_iter().map(|violation| violation.field).collect()
+}
+
+/// The codes of the warnings that come with a token.
+pub fn warnings(vended: &v1::VendedConnection) -> Vec<v1::WarningCode> {
+    vended.warnings.iter().map(v1::Warning::code).collect()
+}
+
+/// Waits until asking gives an answer; a test whose condition does not come true fails.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < DEADLINE, "in vain: {what}");
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Waits until a token's time is over.
+pub async fn until_run_out(vended: &v1::VendedConnection) {
+    let end = SystemTime::try_from(vended.expire_time.expect("it expires")).unwrap();
+    eventually("the token runs out", async || (SystemTime::now() >= end).then_some(())).await;
+}
+
+/// The only connection there is, as operators see it.
+pub async fn only_connection(tokend: &Tokend) -> v1::Connection {
+    let list = v1::ListConnectionsRequest::default();
+    let listed = tokend.operator.admin().list_connections(list).await.unwrap().into_inner();
+    assert_eq!(listed.connections.len(), 1);
+    listed.connections.into_iter().next().unwrap()
+}
+
+/// A get that complains about the token of this generation.
+pub fn instead_of(generation: u32) -> v1::GetConnectionRequest {
+    v1::GetConnectionRequest { rejected_generation: Some(generation), ..Default::default() }
+}
+
+/// A get of a token that is good for at least this many seconds.
+pub fn good_for(seconds: i64) -> v1::GetConnectionRequest {
+    let min_ttl = Some(prost_types::Duration { seconds, nanos: 0 });
+    v1::GetConnectionRequest { min_ttl, ..Default::default() }
+}
