@@ -44,7 +44,7 @@ DENY ?= advisories bans licenses sources
 .PHONY: deny
 deny: ## check licences, advisories and sources of the dependencies (needs cargo-deny)
 	@if cargo deny --version >/dev/null 2>&1; then \
-	  set -x; cargo deny --locked check $(DENY); \
+	  set -x; cargo deny --locked --workspace check $(DENY); \
 	else \
 	  echo "SKIPPED: cargo-deny is not installed (cargo install --locked cargo-deny)"; \
 	fi

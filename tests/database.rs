@@ -23,7 +23,9 @@ pub fn databases() -> Vec<Database> {
             panic!("TOKEND_TEST_POSTGRES_URL is not set; 'make test' sets it")
         }
         Err(_) => {
-            eprintln!("PostgreSQL: NOT TESTED (TOKEND_TEST_POSTGRES_URL is not set; 'make test' sets it)");
+            eprintln!(
+                "PostgreSQL: NOT TESTED (TOKEND_TEST_POSTGRES_URL is not set; 'make test' sets it)"
+            );
             vec![Database::Sqlite]
         }
     }
@@ -37,9 +39,14 @@ impl Database {
             Self::Postgres => {
                 let admin = std::env::var("TOKEND_TEST_POSTGRES_URL").expect("checked before");
                 let name = format!("tokend_{}", Uuid::new_v4().simple());
-                let mut connection = PgConnection::connect(&admin).await.expect("PostgreSQL answers");
+                let mut connection = PgConnection::connect(&admin)
+                    .await
+                    .expect("PostgreSQL answers");
                 let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-                connection.execute(sqlx::raw_sql(statement)).await.expect("a database is made");
+                connection
+                    .execute(sqlx::raw_sql(statement))
+                    .await
+                    .expect("a database is made");
                 let mut url = Url::parse(&admin).expect("a URL");
                 url.set_path(&name);
                 url.to_string()

@@ -12,4 +12,4 @@ mod tokend;
 
 pub use database::{Database, databases};
 pub use logs::captured_logs;
-pub use tokend::{AUDIENCE, Options, Tokend, reason};
+pub use tokend::{AUDIENCE, Options, Tokend, definition, for_user, reason};

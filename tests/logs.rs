@@ -27,7 +27,10 @@ pub fn captured_logs() -> String {
 
 impl io::Write for Logs {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(line);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(line);
         Ok(line.len())
     }
 

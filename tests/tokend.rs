@@ -50,7 +50,11 @@ pub struct Tokend {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { database: Database::Sqlite, behaviour: Behaviour::default(), configure: |_| {} }
+        Self {
+            database: Database::Sqlite,
+            behaviour: Behaviour::default(),
+            configure: |_| {},
+        }
     }
 }
 
@@ -88,10 +92,23 @@ impl Tokend {
         let server = Server::start(&config, Callers::ApiKeys).await.unwrap();
         let operator = client(&server, &operator_key).await;
         let backend = client(&server, &backend_key).await;
-        let tokend =
-            Self { simulator, config, backend, operator, operator_key, backend_key, home, server };
+        let tokend = Self {
+            simulator,
+            config,
+            backend,
+            operator,
+            operator_key,
+            backend_key,
+            home,
+            server,
+        };
         let connectors = tokend.connectors();
-        tokend.operator.admin().apply_connectors(connectors).await.unwrap();
+        tokend
+            .operator
+            .admin()
+            .apply_connectors(connectors)
+            .await
+            .unwrap();
         tokend
     }
 
@@ -168,18 +185,29 @@ impl Tokend {
             ..Default::default()
         };
         let started = admin.start_authorization(start).await.unwrap().into_inner();
-        let page = Browser::new().unwrap().open(&started.redirect_url).await.unwrap();
+        let page = Browser::new()
+            .unwrap()
+            .open(&started.redirect_url)
+            .await
+            .unwrap();
         assert_eq!(page.status, 200, "{}", page.body);
         let complete = v1::CompleteAuthorizationRequest {
             authorization_id: started.authorization_id,
             completion_token: started.completion_token,
         };
-        admin.complete_authorization(complete).await.unwrap().into_inner().connection.unwrap()
+        admin
+            .complete_authorization(complete)
+            .await
+            .unwrap()
+            .into_inner()
+            .connection
+            .unwrap()
     }
 
     /// An app user's JWT, good for ten minutes.
     pub fn user_token(&self, user: &str) -> String {
-        self.simulator.app_user_token(user, AUDIENCE, Duration::from_secs(600))
+        self.simulator
+            .app_user_token(user, AUDIENCE, Duration::from_secs(600))
     }
 
     /// Starts connecting an app user's account under `users`, coming back to the simulator's app.
@@ -189,7 +217,10 @@ impl Tokend {
             return_url: Some(self.simulator.app_return_url()),
             ..Default::default()
         };
-        self.backend.connect_app_user(connect, &self.user_token(user)).await.unwrap()
+        self.backend
+            .connect_app_user(connect, &self.user_token(user))
+            .await
+            .unwrap()
     }
 
     /// Opens a URL in a browser of its own, following redirects.
@@ -201,7 +232,10 @@ impl Tokend {
     pub async fn connect_user(&self, user: &str) -> v1::Connection {
         let started = self.start_user(user).await;
         self.browse(&started.redirect_url).await;
-        let returned = self.simulator.wait_for_return(&started.authorization_id).await;
+        let returned = self
+            .simulator
+            .wait_for_return(&started.authorization_id)
+            .await;
         let completed = self
             .backend
             .complete_app_user_connection(
@@ -224,8 +258,16 @@ impl Tokend {
         &self,
         request: v1::GetConnectionRequest,
     ) -> Result<v1::VendedConnection, Status> {
-        let request = v1::GetConnectionRequest { integration_type: "simshared".to_owned(), ..request };
-        Ok(self.backend.connectors().get_connection(request).await?.into_inner())
+        let request = v1::GetConnectionRequest {
+            integration_type: "simshared".to_owned(),
+            ..request
+        };
+        Ok(self
+            .backend
+            .connectors()
+            .get_connection(request)
+            .await?
+            .into_inner())
     }
 
     /// `GetCurrentAppUserConnection("users")` as the backend with that JWT.
@@ -235,7 +277,9 @@ impl Tokend {
             ..Default::default()
         };
         let mut connectors = self.backend.connectors();
-        let answer = connectors.get_current_app_user_connection(for_user(get, user_token)).await?;
+        let answer = connectors
+            .get_current_app_user_connection(for_user(get, user_token))
+            .await?;
         Ok(answer.into_inner())
     }
 }
@@ -243,14 +287,19 @@ impl Tokend {
 /// The `reason` of an error, which every error has.
 pub fn reason(status: &Status) -> String {
     let details = status.get_error_details();
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, "tokend");
     info.reason.clone()
 }
 
-fn for_user<T>(message: T, user_token: &str) -> Request<T> {
+/// A message on behalf of the app user whose JWT this is, for the raw stubs.
+pub fn for_user<T>(message: T, user_token: &str) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert(USER_TOKEN_METADATA, user_token.parse().unwrap());
+    request
+        .metadata_mut()
+        .insert(USER_TOKEN_METADATA, user_token.parse().unwrap());
     request
 }
 
@@ -261,7 +310,12 @@ async fn add(config: &Config, name: &str, operator: bool) -> String {
         operator,
         expires_in: None,
     };
-    add_caller(config, caller).await.unwrap().api_key.expose().to_owned()
+    add_caller(config, caller)
+        .await
+        .unwrap()
+        .api_key
+        .expose()
+        .to_owned()
 }
 
 async fn client(server: &Server, api_key: &str) -> Client {
@@ -272,7 +326,8 @@ async fn client(server: &Server, api_key: &str) -> Client {
         .unwrap()
 }
 
-fn definition(base: &str) -> String {
+/// The integration type that speaks to the simulator at this base URL, as TOML.
+pub fn definition(base: &str) -> String {
     format!(
         r#"
 [about]

@@ -1,1 +1,14 @@
-//! Filled below.
+//! The binary `tokend`, run as a person or a script runs it: what it prints, what it leaves behind, how it exits.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod configuration;
+mod connecting;
+mod connector_files;
+mod demo;
+mod help;
+mod home;
+mod keys;
+mod migrate;
+mod serve;
+mod unreachable;

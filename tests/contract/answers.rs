@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use futures::future::join_all;
 use tokend_api::v1;
-use tokend_tests::{Tokend, reason};
+use tokend_tests::{Database, Tokend, databases, reason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -17,36 +18,55 @@ const INTERVAL: Duration = Duration::from_millis(20);
 
 /// The error of a call, which must have this code and reason.
 #[track_caller]
-pub fn refused<T: Debug>(answer: Result<T, Status>, code: Code, because: &str) -> Status {
+pub(crate) fn refused<T: Debug>(answer: Result<T, Status>, code: Code, because: &str) -> Status {
     let status = answer.expect_err(because);
-    assert_eq!((status.code(), reason(&status).as_str()), (code, because), "{status:?}");
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (code, because),
+        "{status:?}"
+    );
     status
 }
 
 /// How long an error says to wait.
-pub fn retry_delay(status: &Status) -> Option<Duration> {
-    status.get_details_retry_info().and_then(|info| info.retry_delay)
+pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
+    status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay)
 }
 
 /// An entry of an error's metadata; empty where there is none.
-pub fn metadata(status: &Status, key: &str) -> String {
-    let info = status.get_details_error_info().expect("every error has an ErrorInfo");
+pub(crate) fn metadata(status: &Status, key: &str) -> String {
+    let info = status
+        .get_details_error_info()
+        .expect("every error has an ErrorInfo");
     info.metadata.get(key).cloned().unwrap_or_default()
 }
 
 /// The fields that an error calls wrong.
-pub fn violations(status: &Status) -> Vec<String> {
-    let fields = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
-    fields.into_iter().map(|violation| violation.field).collect()
+pub(crate) fn violations(status: &Status) -> Vec<String> {
+    let fields = status
+        .get_details_bad_request()
+        .map(|bad| bad.field_violations)
+        .unwrap_or_default();
+    fields
+        .into_iter()
+        .map(|violation| violation.field)
+        .collect()
 }
 
 /// The codes of the warnings that come with a token.
-pub fn warnings(vended: &v1::VendedConnection) -> Vec<v1::WarningCode> {
+pub(crate) fn warnings(vended: &v1::VendedConnection) -> Vec<v1::WarningCode> {
     vended.warnings.iter().map(v1::Warning::code).collect()
 }
 
+/// Runs a test that waits for time to pass on all databases at once.
+pub(crate) async fn on_each_database(test: impl AsyncFn(Database)) {
+    join_all(databases().into_iter().map(|database| test(database))).await;
+}
+
 /// Waits until asking gives an answer; a test whose condition does not come true fails.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -57,27 +77,54 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     }
 }
 
-/// Waits until a token's time is over.
-pub async fn until_run_out(vended: &v1::VendedConnection) {
+/// Waits until a token has less than this left to live.
+pub(crate) async fn until_less_is_left(vended: &v1::VendedConnection, left: Duration) {
     let end = SystemTime::try_from(vended.expire_time.expect("it expires")).unwrap();
-    eventually("the token runs out", async || (SystemTime::now() >= end).then_some(())).await;
+    eventually("the token grows old", async || {
+        let remaining = end.duration_since(now()).unwrap_or_default();
+        (remaining < left).then_some(())
+    })
+    .await;
+}
+
+/// The time, as the server sees it too: both are on this machine.
+pub(crate) fn now() -> SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "tests stand at the edge")]
+    SystemTime::now()
+}
+
+/// Waits until a token's time is over.
+pub(crate) async fn until_run_out(vended: &v1::VendedConnection) {
+    until_less_is_left(vended, Duration::from_nanos(1)).await;
 }
 
 /// The only connection there is, as operators see it.
-pub async fn only_connection(tokend: &Tokend) -> v1::Connection {
+pub(crate) async fn only_connection(tokend: &Tokend) -> v1::Connection {
     let list = v1::ListConnectionsRequest::default();
-    let listed = tokend.operator.admin().list_connections(list).await.unwrap().into_inner();
+    let listed = tokend
+        .operator
+        .admin()
+        .list_connections(list)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(listed.connections.len(), 1);
     listed.connections.into_iter().next().unwrap()
 }
 
 /// A get that complains about the token of this generation.
-pub fn instead_of(generation: u32) -> v1::GetConnectionRequest {
-    v1::GetConnectionRequest { rejected_generation: Some(generation), ..Default::default() }
+pub(crate) fn instead_of(generation: u32) -> v1::GetConnectionRequest {
+    v1::GetConnectionRequest {
+        rejected_generation: Some(generation),
+        ..Default::default()
+    }
 }
 
 /// A get of a token that is good for at least this many seconds.
-pub fn good_for(seconds: i64) -> v1::GetConnectionRequest {
+pub(crate) fn good_for(seconds: i64) -> v1::GetConnectionRequest {
     let min_ttl = Some(prost_types::Duration { seconds, nanos: 0 });
-    v1::GetConnectionRequest { min_ttl, ..Default::default() }
+    v1::GetConnectionRequest {
+        min_ttl,
+        ..Default::default()
+    }
 }

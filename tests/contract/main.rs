@@ -22,5 +22,6 @@ mod provider_faults;
 mod reauthorization;
 mod refresh;
 mod rejected_generation;
+mod tls;
 mod unbuilt;
 mod uses;

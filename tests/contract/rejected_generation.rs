@@ -9,7 +9,11 @@ use crate::answers::instead_of;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_complaints_about_one_token_cause_one_redemption() {
     for database in databases() {
-        let tokend = Tokend::start(Options { database, ..Options::default() }).await;
+        let tokend = Tokend::start(Options {
+            database,
+            ..Options::default()
+        })
+        .await;
         tokend.connect_shared().await;
         assert_eq!(tokend.get().await.unwrap().generation, 1);
 
@@ -25,7 +29,11 @@ async fn a_thousand_complaints_about_one_token_cause_one_redemption() {
             assert_eq!(answer.unwrap().generation, 2);
         }
         let ledger = tokend.simulator.ledger();
-        assert_eq!((ledger.refreshes(), ledger.reuses()), (1, 0), "{database:?}");
+        assert_eq!(
+            (ledger.refreshes(), ledger.reuses()),
+            (1, 0),
+            "{database:?}"
+        );
         tokend.stop().await;
     }
 }
@@ -33,7 +41,11 @@ async fn a_thousand_complaints_about_one_token_cause_one_redemption() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_complaint_about_an_older_token_gets_the_newer_one_without_a_call() {
     for database in databases() {
-        let tokend = Tokend::start(Options { database, ..Options::default() }).await;
+        let tokend = Tokend::start(Options {
+            database,
+            ..Options::default()
+        })
+        .await;
         tokend.connect_shared().await;
         let first = tokend.get().await.unwrap();
         let second = tokend.get_with(instead_of(1)).await.unwrap();
@@ -42,8 +54,15 @@ async fn a_complaint_about_an_older_token_gets_the_newer_one_without_a_call() {
 
         let calls = tokend.simulator.ledger().token_calls();
         let again = tokend.get_with(instead_of(1)).await.unwrap();
-        assert_eq!((again.generation, again.access_token), (2, second.access_token));
-        assert_eq!(tokend.simulator.ledger().token_calls(), calls, "{database:?}");
+        assert_eq!(
+            (again.generation, again.access_token),
+            (2, second.access_token)
+        );
+        assert_eq!(
+            tokend.simulator.ledger().token_calls(),
+            calls,
+            "{database:?}"
+        );
         tokend.stop().await;
     }
 }

@@ -33,11 +33,23 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ),
     (
         "tokend-cli",
-        &["tokend-api", "tokend-client", "tokend-server", "tokend-simulator"],
+        // The last one for its suite, tests/command_line.
+        &[
+            "tokend-api",
+            "tokend-client",
+            "tokend-server",
+            "tokend-simulator",
+            "tokend-tests",
+        ],
     ),
     (
         "tokend-tests",
-        &["tokend-api", "tokend-client", "tokend-server", "tokend-simulator"],
+        &[
+            "tokend-api",
+            "tokend-client",
+            "tokend-server",
+            "tokend-simulator",
+        ],
     ),
 ];
 
@@ -49,7 +61,12 @@ const RESERVED: [(&[&str], &[&str]); 3] = [
     // The simulator's headless browser and the tests are callers, not tokend.
     (
         &["reqwest", "hyper", "hyper-util", "ureq"],
-        &["tokend-oauth", "tokend-access", "tokend-simulator", "tokend-tests"],
+        &[
+            "tokend-oauth",
+            "tokend-access",
+            "tokend-simulator",
+            "tokend-tests",
+        ],
     ),
 ];
 
@@ -77,7 +94,12 @@ static DEPENDENCIES: LazyLock<Vec<Dependency>> = LazyLock::new(|| {
                 of: text(&package["name"]),
                 on: text(&dependency["name"]),
                 for_tests: dependency["kind"] == "dev",
-                features: dependency["features"].as_array().unwrap().iter().map(text).collect(),
+                features: dependency["features"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(text)
+                    .collect(),
             });
         }
     }
@@ -108,7 +130,9 @@ fn only_storage_knows_sql_and_only_those_who_call_out_have_an_http_client() {
     for (packages, users) in RESERVED {
         let misplaced: Vec<_> = DEPENDENCIES
             .iter()
-            .filter(|dependency| !dependency.for_tests && packages.contains(&dependency.on.as_str()))
+            .filter(|dependency| {
+                !dependency.for_tests && packages.contains(&dependency.on.as_str())
+            })
             .filter(|dependency| !users.contains(&dependency.of.as_str()))
             .map(|dependency| format!("{} -> {}", dependency.of, dependency.on))
             .collect();
@@ -121,7 +145,12 @@ fn only_the_server_can_serve_grpc() {
     let serving: BTreeSet<_> = DEPENDENCIES
         .iter()
         .filter(|dependency| dependency.on == "tonic" && !dependency.for_tests)
-        .filter(|dependency| dependency.features.iter().any(|feature| feature == "server" || feature == "router"))
+        .filter(|dependency| {
+            dependency
+                .features
+                .iter()
+                .any(|feature| feature == "server" || feature == "router")
+        })
         .map(|dependency| dependency.of.as_str())
         .collect();
     assert_eq!(serving, BTreeSet::from(["tokend-server"]));

@@ -37,7 +37,10 @@ fn no_migration_was_edited() {
         renew,
         "{newest} is not as {RECORD} has it. Was it never released? Then run again with UPDATE_MIGRATIONS=1"
     );
-    let lines: String = there.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    let lines: String = there
+        .iter()
+        .map(|(name, digest)| format!("{digest}  {name}\n"))
+        .collect();
     fs::write(root().join(RECORD), lines).unwrap();
 }
 

@@ -2,20 +2,26 @@
 
 use crate::source::production;
 
-const EMPTY_WORDS: [&str; 8] =
-    ["manager", "helper", "helpers", "util", "utils", "common", "impl", "misc"];
+const EMPTY_WORDS: [&str; 8] = [
+    "manager", "helper", "helpers", "util", "utils", "common", "impl", "misc",
+];
 
 #[test]
 fn no_type_and_no_file_has_a_name_that_says_nothing() {
     let mut found = Vec::new();
     for source in production() {
         let stem = source.path.trim_end_matches(".rs");
-        if stem.split(['/', '_', '-']).any(|word| EMPTY_WORDS.contains(&word)) {
+        if stem
+            .split(['/', '_', '-'])
+            .any(|word| EMPTY_WORDS.contains(&word))
+        {
             found.push(source.path.clone());
         }
         for (number, line) in source.code() {
             let defined = defined_type(line).filter(|name| {
-                words(name).iter().any(|word| EMPTY_WORDS.contains(&word.to_lowercase().as_str()))
+                words(name)
+                    .iter()
+                    .any(|word| EMPTY_WORDS.contains(&word.to_lowercase().as_str()))
             });
             found.extend(defined.map(|name| format!("{}:{number}: {name}", source.path)));
         }
@@ -33,7 +39,9 @@ fn words_of_a_name_are_told_apart() {
 
 /// The type that a line defines.
 fn defined_type(line: &str) -> Option<&str> {
-    let mut tokens = line.split_whitespace().skip_while(|token| token.starts_with("pub"));
+    let mut tokens = line
+        .split_whitespace()
+        .skip_while(|token| token.starts_with("pub"));
     let keyword = tokens.next()?;
     let name = tokens.next()?;
     matches!(keyword, "struct" | "enum" | "trait" | "type" | "mod")

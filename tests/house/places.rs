@@ -4,9 +4,18 @@ use crate::source::production;
 
 /// Where a task may be started that nobody waits for at shutdown, and why.
 const BARE_SPAWNS: [(&str, &str); 3] = [
-    ("crates/storage/src/transaction.rs", "a transaction is carried to its end; its caller waits for the task"),
-    ("crates/access/src/key_set_source.rs", "fetching a provider's public keys leaves nothing undone when cut off"),
-    ("crates/simulator/src/simulator.rs", "test ground; shutting the simulator down waits for it"),
+    (
+        "crates/storage/src/transaction.rs",
+        "a transaction is carried to its end; its caller waits for the task",
+    ),
+    (
+        "crates/access/src/key_set_source.rs",
+        "fetching a provider's public keys leaves nothing undone when cut off",
+    ),
+    (
+        "crates/simulator/src/simulator.rs",
+        "test ground; shutting the simulator down waits for it",
+    ),
 ];
 
 #[test]
@@ -17,7 +26,10 @@ fn errors_become_a_status_in_one_file() {
         .filter(|source| source.path != "crates/server/src/status.rs")
         .flat_map(|source| source.places_of("Status::"))
         .collect();
-    assert!(elsewhere.is_empty(), "only server/src/status.rs builds a Status: {elsewhere:#?}");
+    assert!(
+        elsewhere.is_empty(),
+        "only server/src/status.rs builds a Status: {elsewhere:#?}"
+    );
 }
 
 #[test]
@@ -34,8 +46,13 @@ fn tasks_are_started_where_shutdown_waits_for_them() {
             _ => elsewhere.extend(places),
         }
     }
-    assert!(elsewhere.is_empty(), "use a TaskTracker that is waited for: {elsewhere:#?}");
-    let stale = BARE_SPAWNS.iter().filter(|(path, _)| !allowed_and_there.contains(path));
+    assert!(
+        elsewhere.is_empty(),
+        "use a TaskTracker that is waited for: {elsewhere:#?}"
+    );
+    let stale = BARE_SPAWNS
+        .iter()
+        .filter(|(path, _)| !allowed_and_there.contains(path));
     assert_eq!(stale.count(), 0, "no longer needed in BARE_SPAWNS");
 }
 
@@ -47,5 +64,8 @@ fn one_code_path_redeems_refresh_tokens() {
         .flat_map(|source| source.places_of(".refresh(registration"))
         .collect();
     assert_eq!(calls.len(), 1, "{calls:#?}");
-    assert!(calls[0].starts_with("crates/vending/src/refresh.rs:"), "{calls:#?}");
+    assert!(
+        calls[0].starts_with("crates/vending/src/refresh.rs:"),
+        "{calls:#?}"
+    );
 }

@@ -52,7 +52,10 @@ pub(crate) fn production() -> Vec<Source> {
     let in_crate = |path: &str| {
         path == "build.rs"
             || path.starts_with("proto/")
-            || path.split('/').nth(2).is_some_and(|part| part == "src" || part == "build.rs")
+            || path
+                .split('/')
+                .nth(2)
+                .is_some_and(|part| part == "src" || part == "build.rs")
     };
     let sources: Vec<_> = files("proto")
         .into_iter()
@@ -65,7 +68,11 @@ pub(crate) fn production() -> Vec<Source> {
             path,
         })
         .collect();
-    assert!(sources.len() > 100, "only {} files were found", sources.len());
+    assert!(
+        sources.len() > 100,
+        "only {} files were found",
+        sources.len()
+    );
     sources
 }
 

@@ -19,8 +19,14 @@ fn the_contract_is_as_recorded() {
         std::fs::write(root().join(RECORD), &present).unwrap();
     }
     let recorded = read(RECORD);
-    let new: Vec<_> = present.lines().filter(|line| !recorded.lines().any(|old| old == *line)).collect();
-    let gone: Vec<_> = recorded.lines().filter(|line| !present.lines().any(|new| new == *line)).collect();
+    let new: Vec<_> = present
+        .lines()
+        .filter(|line| !recorded.lines().any(|old| old == *line))
+        .collect();
+    let gone: Vec<_> = recorded
+        .lines()
+        .filter(|line| !present.lines().any(|new| new == *line))
+        .collect();
     assert!(
         present == recorded,
         "the contract is not as {RECORD} has it. New: {new:#?}. Gone: {gone:#?}.\n\
@@ -32,7 +38,10 @@ fn the_contract_is_as_recorded() {
 fn surface() -> String {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
     let mut text = String::new();
-    let mut services: Vec<_> = pool.services().filter(|service| service.package_name() == PACKAGE).collect();
+    let mut services: Vec<_> = pool
+        .services()
+        .filter(|service| service.package_name() == PACKAGE)
+        .collect();
     services.sort_by_key(|service| service.full_name().to_owned());
     for service in services {
         write_service(&mut text, &service);
@@ -45,7 +54,10 @@ fn surface() -> String {
     for message in messages {
         write_message(&mut text, &message);
     }
-    let mut enums: Vec<_> = pool.all_enums().filter(|of| of.package_name() == PACKAGE).collect();
+    let mut enums: Vec<_> = pool
+        .all_enums()
+        .filter(|of| of.package_name() == PACKAGE)
+        .collect();
     enums.sort_by_key(|of| of.full_name().to_owned());
     for of in enums {
         write_enum(&mut text, &of);
@@ -65,7 +77,12 @@ fn write_service(text: &mut String, service: &ServiceDescriptor) {
             method.input().name(),
             stream(method.is_server_streaming()),
             method.output().name(),
-            if method.method_descriptor_proto().options.as_ref().is_some_and(|options| options.deprecated()) {
+            if method
+                .method_descriptor_proto()
+                .options
+                .as_ref()
+                .is_some_and(|options| options.deprecated())
+            {
                 " deprecated"
             } else {
                 ""
@@ -125,7 +142,9 @@ fn marks(field: &FieldDescriptor) -> String {
     }
     let option = |name| {
         let options = field.options();
-        options.get_field_by_name(name).is_some_and(|value| value.as_bool() == Some(true))
+        options
+            .get_field_by_name(name)
+            .is_some_and(|value| value.as_bool() == Some(true))
     };
     for (name, mark) in [("debug_redact", " secret"), ("deprecated", " deprecated")] {
         if option(name) {

@@ -139,12 +139,19 @@ impl ports::Catalogue for Catalogue {
             .check_connection_config(&connector.connection_config, given)
     }
 
-    fn check_definition(
+    fn with_definitions(
         &self,
-        name: &IntegrationTypeName,
-        definition: &str,
-    ) -> Result<(), InvalidDefinition> {
-        Definition::parse(name, definition, true).map(|_| ())
+        workspace: &WorkspaceName,
+        definitions: &[(IntegrationTypeName, String)],
+    ) -> Result<Arc<dyn ports::Catalogue>, InvalidDefinition> {
+        let wider = Self {
+            embedded: self.embedded.clone(),
+            defined: ArcSwap::new(self.defined.load_full()),
+        };
+        for (name, definition) in definitions {
+            ports::Catalogue::define(&wider, workspace, name, definition)?;
+        }
+        Ok(Arc::new(wider))
     }
 
     fn define(

@@ -5,6 +5,8 @@ use std::{path::Path, time::Duration};
 use clap::{Subcommand, ValueEnum};
 use tokend_server::{NewCaller, config::Config};
 
+use crate::output;
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make an API key for a caller and print it, once. Works on the database; a running server notices within
@@ -52,18 +54,16 @@ pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Resu
     };
     let added = tokend_server::add_caller(&config, caller).await?;
     if json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "apiKey": added.api_key.expose(),
-                "keyId": added.key_id,
-                "caller": name,
-                "workspace": workspace,
-                "expireTime": added.expire_time,
-            })
-        );
+        let shown = serde_json::json!({
+            "apiKey": added.api_key.expose(),
+            "keyId": added.key_id,
+            "caller": name,
+            "workspace": workspace,
+            "expireTime": added.expire_time,
+        });
+        output::line(&shown.to_string())?;
     } else {
-        println!("{}", added.api_key.expose());
+        output::line(added.api_key.expose())?;
     }
     eprintln!(
         "This is the only time the key is shown. Callers send it as 'authorization: Bearer KEY'."

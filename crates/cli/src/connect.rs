@@ -83,7 +83,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let completed = answer(admin.complete_authorization(complete).await)?;
     let connection = completed.connection.unwrap_or_default();
     if args.remote.json {
-        println!("{}", output::json("Connection", &connection)?);
+        output::line(&output::json("Connection", &connection)?)?;
         return Ok(());
     }
     let account = connection.account.clone().unwrap_or_default();
@@ -98,7 +98,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ],
         ["scopes".to_owned(), connection.scopes.join(" ")],
     ];
-    output::table(["CONNECTED", &args.integration_type], rows);
+    output::table(["CONNECTED", &args.integration_type], rows)?;
     Ok(())
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         }
     }
     if args.remote.json {
-        println!("{}", output::json("ListConnectionsResponse", &all)?);
+        output::line(&output::json("ListConnectionsResponse", &all)?)?;
         return Ok(());
     }
     let rows = all.connections.into_iter().map(|connection| {
@@ -90,6 +90,6 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
             "USES",
         ],
         rows,
-    );
+    )?;
     Ok(())
 }

@@ -29,26 +29,64 @@ const KEYS: [&str; 11] = [
     "disabled",
 ];
 
-/// A connector file that cannot be taken.
+/// JSON, comments, and a comma after the last element: what editors know as JSONC. The parser would take much more.
+const JSON_WITH_COMMENTS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// A connector file that cannot be taken, or a folder.
 #[derive(Debug, thiserror::Error)]
-#[error("{}:{line}: {why}", .file.display())]
+#[error("{}{}: {why}", .file.display(), .line.map(|line| format!(":{line}")).unwrap_or_default())]
 pub(crate) struct InvalidConnectorFile {
     file: PathBuf,
-    line: usize,
+    line: Option<usize>,
     why: String,
+}
+
+/// A connector, and where it is written down.
+pub(crate) struct ConnectorFile {
+    pub(crate) connector: v1::Connector,
+    file: PathBuf,
+    lines: HashMap<String, usize>,
 }
 
 /// What a folder of connector files holds.
 pub(crate) struct ConnectorFolder {
-    pub(crate) connectors: Vec<v1::Connector>,
+    pub(crate) files: Vec<ConnectorFile>,
     pub(crate) integration_types: Vec<v1::IntegrationTypeDefinition>,
+}
+
+impl ConnectorFile {
+    /// What the server does not take, at the line of the contract's field (`connection_config.subdomain`), or at the
+    /// first where the file does not have it.
+    pub(crate) fn refused(&self, field: &str, why: String) -> InvalidConnectorFile {
+        let name = field.split('.').next().unwrap_or_default().replace('_', "");
+        let line = KEYS
+            .iter()
+            .find(|key| key.eq_ignore_ascii_case(&name))
+            .and_then(|key| self.lines.get(*key));
+        InvalidConnectorFile {
+            file: self.file.clone(),
+            line: Some(line.copied().unwrap_or(1)),
+            why,
+        }
+    }
 }
 
 /// Reads all `*.jsonc`, `*.json` (connectors) and `*.toml` (integration types of one's own) in a folder, by name.
 pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<ConnectorFolder> {
     let nothing = |why: String| InvalidConnectorFile {
         file: folder.to_owned(),
-        line: 0,
+        line: None,
         why,
     };
     let entries = fs::read_dir(folder).map_err(|error| nothing(error.to_string()))?;
@@ -57,18 +95,18 @@ pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<ConnectorFolder> {
         .filter(|path| path.is_file())
         .collect();
     files.sort();
-    let (mut connectors, mut integration_types) = (Vec::new(), Vec::new());
+    let (mut connector_files, mut integration_types) = (Vec::new(), Vec::new());
     for file in files {
         let extension = file.extension().and_then(|extension| extension.to_str());
         let read = || {
             fs::read_to_string(&file).map_err(|error| InvalidConnectorFile {
                 file: file.clone(),
-                line: 0,
+                line: None,
                 why: error.to_string(),
             })
         };
         match extension {
-            Some("jsonc" | "json") => connectors.push(read_connector(&file, &read()?)?),
+            Some("jsonc" | "json") => connector_files.push(read_connector(&file, &read()?)?),
             Some("toml") => integration_types.push(v1::IntegrationTypeDefinition {
                 integration_type: stem(&file),
                 toml: read()?,
@@ -76,13 +114,13 @@ pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<ConnectorFolder> {
             _ => {}
         }
     }
-    if connectors.is_empty() && integration_types.is_empty() {
+    if connector_files.is_empty() && integration_types.is_empty() {
         Err(nothing(
             "holds no {type}.jsonc, {type}.json or {type}.toml".to_owned(),
         ))?;
     }
     Ok(ConnectorFolder {
-        connectors,
+        files: connector_files,
         integration_types,
     })
 }
@@ -91,13 +129,13 @@ pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<ConnectorFolder> {
 pub(crate) fn read_connector(
     file: &Path,
     text: &str,
-) -> Result<v1::Connector, InvalidConnectorFile> {
+) -> Result<ConnectorFile, InvalidConnectorFile> {
     let wrong = |position: usize, why: String| InvalidConnectorFile {
         file: file.to_owned(),
-        line: line_of(text, position),
+        line: Some(line_of(text, position)),
         why,
     };
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default())
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &JSON_WITH_COMMENTS)
         .map_err(|error| wrong(error.range().start, error.kind().to_string()))?;
     let object = match parsed.value {
         Some(Value::Object(object)) => object,
@@ -109,18 +147,29 @@ pub(crate) fn read_connector(
         kind: v1::ConnectorKind::Shared.into(),
         ..Default::default()
     };
-    let mut seen = HashMap::new();
+    let mut lines = HashMap::new();
     for property in &object.properties {
-        let name = property.name.as_str();
-        if seen.insert(name.to_owned(), ()).is_some() {
-            return Err(wrong(
-                property.range().start,
-                format!("'{name}' is there twice"),
-            ));
+        let (name, position) = (property.name.as_str(), property.range().start);
+        if lines
+            .insert(name.to_owned(), line_of(text, position))
+            .is_some()
+        {
+            return Err(wrong(position, format!("'{name}' is there twice")));
         }
-        set(&mut connector, property, file).map_err(|why| wrong(property.range().start, why))?;
+        set(&mut connector, property, file).map_err(|why| wrong(position, why))?;
     }
-    Ok(connector)
+    let read = ConnectorFile {
+        connector,
+        file: file.to_owned(),
+        lines,
+    };
+    // Without one, each push would make another connector.
+    if read.connector.kind() == v1::ConnectorKind::AppUser && read.connector.connector_id.is_empty()
+    {
+        let why = "an app_user connector needs a 'connectorId': the name that backends ask for";
+        return Err(read.refused("kind", why.to_owned()));
+    }
+    Ok(read)
 }
 
 fn set(
@@ -201,14 +250,15 @@ fn text(name: &str, value: &Value<'_>) -> Result<String, String> {
 }
 
 fn texts(name: &str, value: &Value<'_>) -> Result<Vec<String>, String> {
-    match value {
+    let elements = match value {
         Value::Array(array) => array
             .elements
             .iter()
-            .map(|element| text(name, element))
+            .map(|element| text(name, element).ok())
             .collect(),
-        _ => Err(format!("'{name}' must be a list of texts")),
-    }
+        _ => None,
+    };
+    elements.ok_or_else(|| format!("'{name}' must be a list of texts"))
 }
 
 fn stem(file: &Path) -> String {
@@ -231,7 +281,9 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<v1::Connector, String> {
-        read_connector(Path::new("connectors/slack.jsonc"), text).map_err(|error| error.to_string())
+        read_connector(Path::new("connectors/slack.jsonc"), text)
+            .map(|read| read.connector)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -270,6 +322,7 @@ mod tests {
                 "twice",
             ),
             ("{\"clientSecret\": \"x\"}", ":1:", "clientSecretFile"),
+            ("{\n\"kind\": \"app_user\"}", ":2:", "needs a 'connectorId'"),
         ];
         for (text, line, why) in cases {
             let error = read(text).expect_err(text);

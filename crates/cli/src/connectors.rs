@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use tokend_api::v1;
+use tokend_api::v1::{self, admin_service_client::AdminServiceClient};
+use tokend_client::Authenticated;
+use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::{
-    connector_file::read_folder,
+    connector_file::{ConnectorFolder, read_folder},
     output,
     remote::{Remote, answer},
 };
@@ -72,7 +75,7 @@ async fn list_available(args: ListAvailable) -> anyhow::Result<()> {
         }
     }
     if args.remote.json {
-        println!("{}", output::json("ListIntegrationTypesResponse", &all)?);
+        output::line(&output::json("ListIntegrationTypesResponse", &all)?)?;
         return Ok(());
     }
     let rows = all.integration_types.into_iter().map(|row| {
@@ -83,7 +86,7 @@ async fn list_available(args: ListAvailable) -> anyhow::Result<()> {
             row.description,
         ]
     });
-    output::table(["TYPE", "NAME", "CATEGORY", "DESCRIPTION"], rows);
+    output::table(["TYPE", "NAME", "CATEGORY", "DESCRIPTION"], rows)?;
     Ok(())
 }
 
@@ -91,14 +94,21 @@ async fn push(args: Push) -> anyhow::Result<()> {
     let folder = read_folder(&args.folder)?;
     let mut admin = args.remote.client().await?.admin();
     let request = v1::ApplyConnectorsRequest {
-        connectors: folder.connectors,
-        integration_types: folder.integration_types,
+        connectors: folder
+            .files
+            .iter()
+            .map(|file| file.connector.clone())
+            .collect(),
+        integration_types: folder.integration_types.clone(),
         dry_run: args.dry_run,
         prune: args.prune,
     };
-    let applied = answer(admin.apply_connectors(request).await)?;
+    let applied = match answer(admin.apply_connectors(request).await) {
+        Ok(applied) => applied,
+        Err(error) => return Err(blame(&mut admin, folder, error).await),
+    };
     if args.remote.json {
-        println!("{}", output::json("ApplyConnectorsResponse", &applied)?);
+        output::line(&output::json("ApplyConnectorsResponse", &applied)?)?;
         return Ok(());
     }
     let rows = applied.changes.iter().map(|change| {
@@ -120,7 +130,7 @@ async fn push(args: Push) -> anyhow::Result<()> {
             "REDIRECT URI TO REGISTER",
         ],
         rows,
-    );
+    )?;
     for change in applied
         .changes
         .iter()
@@ -154,6 +164,39 @@ async fn push(args: Push) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Finds the file that the server does not take, by asking about each alone; the whole push's error where there is none.
+async fn blame(
+    admin: &mut AdminServiceClient<Authenticated>,
+    folder: ConnectorFolder,
+    error: tokend_client::Error,
+) -> anyhow::Error {
+    if !matches!(error.code, Code::InvalidArgument | Code::NotFound) {
+        return error.into();
+    }
+    let alone = |connectors| v1::ApplyConnectorsRequest {
+        connectors,
+        integration_types: folder.integration_types.clone(),
+        dry_run: true,
+        prune: false,
+    };
+    // The types of one's own come first: their errors name their file already.
+    if admin.apply_connectors(alone(Vec::new())).await.is_err() {
+        return error.into();
+    }
+    for file in &folder.files {
+        let request = alone(vec![file.connector.clone()]);
+        if let Err(status) = admin.apply_connectors(request).await {
+            let details = status.get_error_details();
+            let violation = details
+                .bad_request()
+                .and_then(|bad| bad.field_violations.first());
+            let field = violation.map_or("integration_type", |violation| &violation.field);
+            return file.refused(field, status.message().to_owned()).into();
+        }
+    }
+    error.into()
 }
 
 fn action(action: v1::PlannedAction) -> &'static str {

@@ -3,12 +3,10 @@
 mod provider;
 mod story;
 
-use std::net::SocketAddr;
-
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use tokend_server::{
-    Callers, Server, begin_logging,
+    Callers, Server, StartError, begin_logging,
     config::{AppUsers, Config},
 };
 use tokend_simulator::Simulator;
@@ -38,8 +36,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         begin_logging(&config.log);
     }
     tokend_server::generate_key_file(&config.keys.file)?;
-    take_free_ports(&mut config);
-    let server = Server::start(&config, Callers::OpenOnLoopback).await?;
+    let server = start(&mut config).await?;
     story::tell(&server, &simulator).await?;
     if args.keep {
         story::how_to_go_on(&server, &simulator);
@@ -67,15 +64,21 @@ fn configuration(home: &std::path::Path, simulator: &Simulator) -> anyhow::Resul
     Ok(config)
 }
 
-/// The usual ports where they are free, so that the README's lines work; any others where they are not.
-fn take_free_ports(config: &mut Config) {
-    for address in [
-        &mut config.grpc.listen,
-        &mut config.http.listen,
-        &mut config.operations.listen,
-    ] {
-        if std::net::TcpListener::bind(*address).is_err() {
-            *address = SocketAddr::new(address.ip(), 0);
+/// Starts on the usual ports where they are free, so that the README's lines work; on any others where they are not.
+async fn start(config: &mut Config) -> Result<Server, StartError> {
+    loop {
+        let taken = match Server::start(config, Callers::OpenOnLoopback).await {
+            Err(StartError::Listen { address, .. }) if address.port() != 0 => address,
+            started => return started,
+        };
+        for listen in [
+            &mut config.grpc.listen,
+            &mut config.http.listen,
+            &mut config.operations.listen,
+        ] {
+            if *listen == taken {
+                listen.set_port(0);
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Exit codes that scripts can use, after sysexits(3).
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use tokend_server::{StartError, config::ConfigError};
 use tonic::Code;
@@ -19,6 +19,12 @@ const CONFIGURATION: u8 = 78;
 /// be reached, 75 worth trying again, 77 not permitted, 78 the configuration; else 1. Usage errors are clap's 2.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(number(error))
+}
+
+/// Whether stdout's reader has gone away, as `head` does when it has seen enough.
+pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn number(error: &anyhow::Error) -> u8 {

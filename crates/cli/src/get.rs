@@ -39,10 +39,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let vended = answer(connectors.get_connection(request).await)?;
     if args.remote.json {
-        println!("{}", output::json("VendedConnection", &vended)?);
+        output::line(&output::json("VendedConnection", &vended)?)?;
         return Ok(());
     }
-    println!("{}", vended.access_token);
+    output::line(&vended.access_token)?;
     eprintln!(
         "connection {} generation {}",
         vended.connection_id, vended.generation

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use tokend_server::config::Config;
 
+use crate::output;
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make a new key file. An existing file is never overwritten.
@@ -26,9 +28,9 @@ pub(crate) fn run(config: Option<&Path>, command: Command) -> anyhow::Result<()>
     };
     let key_id = tokend_server::generate_key_file(&file)?;
     if json {
-        println!("{}", serde_json::json!({ "keyId": key_id, "file": file }));
+        output::line(&serde_json::json!({ "keyId": key_id, "file": file }).to_string())?;
     } else {
-        println!("{key_id}");
+        output::line(&key_id)?;
     }
     eprintln!(
         "Wrote {}. Keep a copy in a safe place, apart from the database's backups: without it nothing that tokend \

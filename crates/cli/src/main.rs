@@ -8,6 +8,7 @@ mod connectors;
 mod demo;
 mod exit;
 mod get;
+mod hint;
 mod keys;
 mod migrate;
 mod output;
@@ -72,8 +73,12 @@ async fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tokend: {error:#}");
+            if let Some(hint) = hint::of(&error) {
+                eprintln!("{hint}");
+            }
             exit::code(&error)
         }
     }

@@ -1,5 +1,7 @@
 //! What goes to stdout: messages as proto3 JSON, listings as tables.
 
+use std::io::{self, Write};
+
 use anyhow::Context;
 use comfy_table::{Table, presets::NOTHING};
 use prost::Message;
@@ -21,14 +23,20 @@ pub(crate) fn json<M: Message>(name: &str, message: &M) -> anyhow::Result<String
     Ok(String::from_utf8(serializer.into_inner())?)
 }
 
+/// Writes a line to stdout. Whoever reads it may have seen enough: that is an error, not a panic.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}
+
 /// Prints rows under a header, aligned, without lines.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
-) {
+) -> io::Result<()> {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(header).add_rows(rows);
-    for line in table.lines() {
-        println!("{}", line.trim_end());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
+    table.lines().try_for_each(|row| line(row.trim_end()))
 }

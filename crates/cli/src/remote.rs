@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::Args;
 use tokend_client::{Client, Credentials};
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 #[derive(Args)]
 pub(crate) struct Remote {
@@ -52,12 +52,12 @@ impl Remote {
         if let Some(workspace) = &self.workspace {
             builder = builder.workspace(workspace);
         }
-        builder.connect().await.with_context(|| {
-            format!(
-                "the server at {} cannot be reached; is 'tokend serve' running?",
-                self.endpoint
-            )
-        })
+        let connected = builder.connect().await;
+        match connected.as_ref().err().map(|error| error.code) {
+            Some(Code::Unavailable) => connected
+                .with_context(|| format!("the server at {} cannot be reached", self.endpoint)),
+            _ => Ok(connected?),
+        }
     }
 }
 

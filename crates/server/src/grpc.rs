@@ -31,6 +31,8 @@ type Admins = AdminServiceServer<Admin>;
 /// Larger metadata than this is refused: two JWTs fit well.
 const MAX_METADATA_BYTES: u32 = 48 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// What `grpc.health.v1` is asked about: the server as a whole, and each service.
+const SERVICES: [&str; 3] = ["", "tokend.v1.ConnectorService", "tokend.v1.AdminService"];
 
 /// What `grpc.health.v1` answers, for the server as a whole and for each service.
 pub(crate) struct Health(HealthReporter);
@@ -41,13 +43,17 @@ impl Health {
             true => ServingStatus::Serving,
             false => ServingStatus::NotServing,
         };
-        self.0.set_service_status("", status).await;
-        self.0
-            .set_service_status("tokend.v1.ConnectorService", status)
-            .await;
-        self.0
-            .set_service_status("tokend.v1.AdminService", status)
-            .await;
+        for service in SERVICES {
+            self.0.set_service_status(service, status).await;
+        }
+    }
+
+    /// Ends the streams of those who watch, after they have heard the last status: a stream that nobody ends would
+    /// keep the listener from ever being done.
+    pub(crate) async fn end_watches(mut self) {
+        for service in SERVICES {
+            self.0.clear_service_status(service).await;
+        }
     }
 }
 

@@ -188,6 +188,7 @@ impl Server {
         self.readiness.set(false);
         self.health.set_serving(false).await;
         self.stop_listening.cancel();
+        self.health.end_watches().await;
         self.listeners.close();
         self.listeners.wait().await;
         self.stop_upkeep.cancel();

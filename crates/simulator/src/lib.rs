@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod api_call;
 mod app_identity;
 mod app_pages;
 mod authorization;

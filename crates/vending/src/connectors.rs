@@ -1,9 +1,11 @@
 //! The upkeep of connectors: reading them, and changing a set of them, all or nothing.
 
+use std::sync::Arc;
+
 use tokend_model::{
     Connection, ConnectionFilter, Connector, ConnectorChange, ConnectorId, IntegrationType,
     IntegrationTypeName, WorkspaceName,
-    ports::{Page, StorageError},
+    ports::{Catalogue, Page, StorageError},
 };
 
 use crate::{Error, PlannedAction, PlannedChange, Vending};
@@ -108,20 +110,13 @@ impl Vending {
         Ok(self.shared.ports.connectors.list(workspace, page).await?)
     }
 
-    /// Takes integration types that this installation defines, all or, on the first that is not valid, none.
+    /// Takes integration types that this installation defines; [`Vending::plan_connectors`] has checked them.
     pub async fn define_integration_types(
         &self,
         workspace: &WorkspaceName,
         definitions: &[(IntegrationTypeName, String)],
-        dry_run: bool,
     ) -> Result<(), Error> {
         let ports = &self.shared.ports;
-        for (name, definition) in definitions {
-            ports.catalogue.check_definition(name, definition)?;
-        }
-        if dry_run {
-            return Ok(());
-        }
         let now = ports.clock.now();
         for (name, definition) in definitions {
             ports
@@ -150,16 +145,8 @@ impl Vending {
         &self,
         workspace: &WorkspaceName,
         name: &IntegrationTypeName,
-    ) -> Result<std::sync::Arc<IntegrationType>, Error> {
-        let catalogue = &self.shared.ports.catalogue;
-        catalogue
-            .get(workspace, name)
-            .ok_or_else(|| Error::IntegrationTypeUnknown {
-                name: name.to_string(),
-                nearest: catalogue
-                    .nearest(workspace, name)
-                    .map(|near| near.to_string()),
-            })
+    ) -> Result<Arc<IntegrationType>, Error> {
+        entry(self.shared.ports.catalogue.as_ref(), workspace, name)
     }
 
     /// All connectors of a workspace, by id: they are as many as an operator writes down.
@@ -224,4 +211,20 @@ impl Vending {
             count = count.saturating_add(u32::try_from(counted).unwrap_or(u32::MAX));
         }
     }
+}
+
+/// An entry of a catalogue, or the name that may have been meant.
+pub(crate) fn entry(
+    catalogue: &dyn Catalogue,
+    workspace: &WorkspaceName,
+    name: &IntegrationTypeName,
+) -> Result<Arc<IntegrationType>, Error> {
+    catalogue
+        .get(workspace, name)
+        .ok_or_else(|| Error::IntegrationTypeUnknown {
+            name: name.to_string(),
+            nearest: catalogue
+                .nearest(workspace, name)
+                .map(|near| near.to_string()),
+        })
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use tokend_model::{
     Connector, ConnectorId, ConnectorKind, IntegrationTypeName, Secret, Timestamp, WorkspaceName,
+    ports::Catalogue,
 };
 use url::Url;
 use uuid::Uuid;
 
-use crate::{Error, Vending};
+use crate::{Error, Vending, connectors::entry};
 
 /// A connector as an operator writes it down.
 #[derive(Debug, Clone)]
@@ -59,13 +60,20 @@ pub enum PlannedAction {
 }
 
 impl Vending {
-    /// What applying the drafts would change; with `prune`, connectors that no draft names would be deleted.
+    /// What applying the drafts would change, with integration types to be defined before; with `prune`, connectors
+    /// that no draft names would be deleted.
     pub async fn plan_connectors(
         &self,
         workspace: &WorkspaceName,
+        definitions: &[(IntegrationTypeName, String)],
         drafts: &[ConnectorDraft],
         prune: bool,
     ) -> Result<Vec<PlannedChange>, Error> {
+        let catalogue = self
+            .shared
+            .ports
+            .catalogue
+            .with_definitions(workspace, definitions)?;
         let present = self.all_connectors(workspace).await?;
         let now = self.shared.ports.clock.now();
         let mut plan = Vec::new();
@@ -74,7 +82,7 @@ impl Vending {
             let old = present
                 .iter()
                 .find(|connector| Some(&connector.id) == id.as_ref());
-            let connector = self.check_draft(workspace, draft, id, old, now)?;
+            let connector = check_draft(catalogue.as_ref(), workspace, draft, id, old, now)?;
             if plan
                 .iter()
                 .any(|other: &PlannedChange| other.connector.id == connector.id)
@@ -100,65 +108,6 @@ impl Vending {
             }
         }
         Ok(plan)
-    }
-
-    fn check_draft(
-        &self,
-        workspace: &WorkspaceName,
-        draft: &ConnectorDraft,
-        id: Option<ConnectorId>,
-        old: Option<&Connector>,
-        now: Timestamp,
-    ) -> Result<Connector, Error> {
-        self.integration_type(workspace, &draft.integration_type)?;
-        if draft.client_id.trim().is_empty() {
-            return Err(Error::invalid(
-                "client_id",
-                "is empty; the provider shows it where the app is registered",
-            ));
-        }
-        if let Some(scope) = draft.scopes.iter().find(|scope| !is_scope_token(scope)) {
-            return Err(Error::invalid(
-                "scopes",
-                format!("{scope:?} is no scope (RFC 6749 section 3.3)"),
-            ));
-        }
-        for return_url in &draft.return_urls {
-            check_return_url(return_url)?;
-        }
-        if let Some(old) = old
-            && (old.integration_type != draft.integration_type || old.kind != draft.kind)
-        {
-            let why = format!(
-                "connector '{}' cannot change its integration type or kind; delete it first",
-                old.id
-            );
-            return Err(Error::invalid("integration_type", why));
-        }
-        let connection_config = self.shared.ports.catalogue.check_connector_config(
-            workspace,
-            &draft.integration_type,
-            &draft.connection_config,
-        )?;
-        Ok(Connector {
-            workspace: workspace.clone(),
-            id: id.unwrap_or_else(|| ConnectorId::from_uuid(Uuid::now_v7())),
-            integration_type: draft.integration_type.clone(),
-            kind: draft.kind,
-            display_name: draft.display_name.clone(),
-            client_id: draft.client_id.clone(),
-            client_secret: draft
-                .client_secret
-                .clone()
-                .or_else(|| old.and_then(|old| old.client_secret.clone())),
-            scopes: draft.scopes.clone(),
-            connection_config,
-            return_urls: draft.return_urls.clone(),
-            disabled: draft.disabled,
-            version: old.map_or(1, |old| old.version),
-            create_time: old.map_or(now, |old| old.create_time),
-            update_time: now,
-        })
     }
 
     async fn plan_one(
@@ -206,6 +155,65 @@ impl Vending {
         })
         .await
     }
+}
+
+fn check_draft(
+    catalogue: &dyn Catalogue,
+    workspace: &WorkspaceName,
+    draft: &ConnectorDraft,
+    id: Option<ConnectorId>,
+    old: Option<&Connector>,
+    now: Timestamp,
+) -> Result<Connector, Error> {
+    entry(catalogue, workspace, &draft.integration_type)?;
+    if draft.client_id.trim().is_empty() {
+        return Err(Error::invalid(
+            "client_id",
+            "is empty; the provider shows it where the app is registered",
+        ));
+    }
+    if let Some(scope) = draft.scopes.iter().find(|scope| !is_scope_token(scope)) {
+        return Err(Error::invalid(
+            "scopes",
+            format!("{scope:?} is no scope (RFC 6749 section 3.3)"),
+        ));
+    }
+    for return_url in &draft.return_urls {
+        check_return_url(return_url)?;
+    }
+    if let Some(old) = old
+        && (old.integration_type != draft.integration_type || old.kind != draft.kind)
+    {
+        let why = format!(
+            "connector '{}' cannot change its integration type or kind; delete it first",
+            old.id
+        );
+        return Err(Error::invalid("integration_type", why));
+    }
+    let connection_config = catalogue.check_connector_config(
+        workspace,
+        &draft.integration_type,
+        &draft.connection_config,
+    )?;
+    Ok(Connector {
+        workspace: workspace.clone(),
+        id: id.unwrap_or_else(|| ConnectorId::from_uuid(Uuid::now_v7())),
+        integration_type: draft.integration_type.clone(),
+        kind: draft.kind,
+        display_name: draft.display_name.clone(),
+        client_id: draft.client_id.clone(),
+        client_secret: draft
+            .client_secret
+            .clone()
+            .or_else(|| old.and_then(|old| old.client_secret.clone())),
+        scopes: draft.scopes.clone(),
+        connection_config,
+        return_urls: draft.return_urls.clone(),
+        disabled: draft.disabled,
+        version: old.map_or(1, |old| old.version),
+        create_time: old.map_or(now, |old| old.create_time),
+        update_time: now,
+    })
 }
 
 fn id_of(draft: &ConnectorDraft) -> Option<ConnectorId> {

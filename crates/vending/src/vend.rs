@@ -104,19 +104,33 @@ impl Vending {
         }
 
         let mut present = self.load(target, key.clone()).await?;
+        let complains_of_newer = |present: &Vended| {
+            options
+                .rejected_generation
+                .is_some_and(|rejected| rejected > present.generation)
+        };
+        if complains_of_newer(&present) {
+            // That reading may have begun before the reported generation was stored; one that begins now has not.
+            present = self.load(target, key).await?;
+        }
+        let mut options = options.clone();
+        if complains_of_newer(&present) {
+            // Not a token of this connection as it is now: nobody has refused the present one.
+            options.rejected_generation = None;
+        }
         // A second renewal is needed only if somebody reported the first one's token before we saw it.
         for _ in 0..2 {
-            if let Some(good) = self.good_for(&present, options) {
-                return self.hand_out(good, options);
+            if let Some(good) = self.good_for(&present, &options) {
+                return self.hand_out(good, &options);
             }
             match self.renew(&present).await {
                 Ok(renewed) => present = renewed,
-                Err(error) => return self.make_do(&present, options, error),
+                Err(error) => return self.make_do(&present, &options, error),
             }
         }
         self.make_do(
             &present,
-            options,
+            &options,
             Error::RefreshInProgress {
                 retry_after: Duration::from_secs(1),
             },

@@ -184,11 +184,12 @@ async fn wait_for_renewal(
 
 /// Proves that the token works: the provider's API takes it.
 async fn call_api(simulator: &Simulator, vended: &v1::VendedConnection) -> anyhow::Result<()> {
-    let live = simulator
-        .ledger()
-        .is_access_token_live(&vended.access_token);
-    ensure!(live, "the provider does not know the vended token");
-    println!("   The provider accepts it.\n");
+    let status = simulator.call_api(&vended.access_token).await?;
+    ensure!(
+        status == 200,
+        "the provider's API answered the vended token with {status}"
+    );
+    println!("   The provider's API answers that token with {status}.\n");
     Ok(())
 }
 

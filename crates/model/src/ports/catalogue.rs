@@ -42,12 +42,13 @@ pub trait Catalogue: Send + Sync {
         given: &BTreeMap<String, String>,
     ) -> Result<ConnectionConfig, InvalidConnectionConfig>;
 
-    /// Reads a definition (TOML) without taking it; the error says where and what is allowed.
-    fn check_definition(
+    /// This catalogue with more definitions (TOML) of the workspace, to check what rests on them before anything is
+    /// stored. The error says where a definition is wrong and what is allowed.
+    fn with_definitions(
         &self,
-        name: &IntegrationTypeName,
-        definition: &str,
-    ) -> Result<(), InvalidDefinition>;
+        workspace: &WorkspaceName,
+        definitions: &[(IntegrationTypeName, String)],
+    ) -> Result<Arc<dyn Catalogue>, InvalidDefinition>;
 
     /// Takes a definition that was stored into the workspace's catalogue.
     fn define(

@@ -65,6 +65,7 @@ impl ConnectorService for Connector {
         request: Request<v1::BatchGetConnectionsRequest>,
     ) -> Answer<v1::BatchGetConnectionsResponse> {
         let (metadata, _, batch) = request.into_parts();
+        let admitted = self.admit_batch(&metadata, &batch.selectors).await?;
         if batch.selectors.is_empty() || batch.selectors.len() > LARGEST_BATCH {
             let why = format!(
                 "must be 1 to {LARGEST_BATCH}, not {}",
@@ -72,7 +73,6 @@ impl ConnectorService for Connector {
             );
             return Err(status::of(&Error::invalid("selectors", why)));
         }
-        let admitted = self.admit_batch(&metadata, &batch.selectors).await?;
         let results = stream::iter(batch.selectors)
             .map(|selector| self.batch_item(&admitted, selector))
             .buffered(16)

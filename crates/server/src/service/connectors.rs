@@ -15,7 +15,7 @@ impl Admin {
         let draft = from_proto::connector_draft(required(request.connector)?)?;
         let plan = self
             .vending
-            .plan_connectors(workspace, &[draft], false)
+            .plan_connectors(workspace, &[], &[draft], false)
             .await?;
         let change = only(plan)?;
         if change.action != PlannedAction::Create {
@@ -74,7 +74,7 @@ impl Admin {
         let draft = masked(&stored, given, paths)?;
         let mut plan = self
             .vending
-            .plan_connectors(workspace, &[draft], false)
+            .plan_connectors(workspace, &[], &[draft], false)
             .await?;
         // What was read is what is replaced: an update in between makes this one fail.
         if let Some(change) = plan.first_mut() {
@@ -125,14 +125,14 @@ impl Admin {
             .into_iter()
             .map(from_proto::connector_draft)
             .collect::<Result<Vec<_>, _>>()?;
-        self.vending
-            .define_integration_types(workspace, &definitions, request.dry_run)
-            .await?;
         let plan = self
             .vending
-            .plan_connectors(workspace, &drafts, request.prune)
+            .plan_connectors(workspace, &definitions, &drafts, request.prune)
             .await?;
         if !request.dry_run {
+            self.vending
+                .define_integration_types(workspace, &definitions)
+                .await?;
             self.vending.apply_connectors(workspace, &plan).await?;
         }
         let changes = plan

@@ -1,0 +1,230 @@
+//! Who may call: said before anything is said about what there is.
+
+use prost_reflect::DescriptorPool;
+use tokend_api::v1::{self, connector_service_client::ConnectorServiceClient};
+use tokend_client::{Client, Credentials};
+use tokend_tests::{Options, Tokend};
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_prost::ProstCodec;
+
+use crate::answers::{refused, retry_delay, violations};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_good_key_nothing_is_answered_not_even_what_is_missing() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend.connect_shared().await;
+    let key = &tokend.backend_key;
+    // Another last character, and another key's secret.
+    let last = if key.ends_with('A') { "B" } else { "A" };
+    let wrong = format!("{}{last}", &key[..key.len() - 1]);
+    let (id, _) = key.rsplit_once('_').unwrap();
+    let (_, secret) = tokend.operator_key.rsplit_once('_').unwrap();
+    for authorization in [
+        None,
+        Some(String::new()),
+        Some("Bearer".to_owned()),
+        Some("Bearer nonsense".to_owned()),
+        Some(key.clone()),
+        Some(format!("Basic {key}")),
+        Some(format!("Bearer {wrong}")),
+        Some(format!("Bearer {id}_{secret}")),
+        Some(format!("Bearer {key}x")),
+    ] {
+        for integration_type in ["simshared", "no-such-type", "", "NOT A NAME"] {
+            let answer = get_as(&tokend, authorization.as_deref(), integration_type).await;
+            let status = refused(answer, Code::Unauthenticated, "CALLER_UNAUTHENTICATED");
+            assert!(!status.message().contains(secret), "{}", status.message());
+        }
+    }
+    get_as(&tokend, Some(&format!("Bearer {key}")), "simshared")
+        .await
+        .unwrap();
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rpc_asks_first_who_is_calling_and_every_administration_whether_they_may() {
+    let tokend = Tokend::start(Options::default()).await;
+    let backend = format!("Bearer {}", tokend.backend_key);
+    let (mut rpcs, mut administration) = (0, 0);
+    for (service, rpc) in rpcs_of_the_contract() {
+        rpcs += 1;
+        let answer = call_empty(&tokend, None, &service, &rpc).await;
+        let status = refused(answer, Code::Unauthenticated, "CALLER_UNAUTHENTICATED");
+        assert_eq!(retry_delay(&status), None, "{rpc}: waiting does not help");
+        if service.ends_with("AdminService") {
+            administration += 1;
+            let answer = call_empty(&tokend, Some(&backend), &service, &rpc).await;
+            refused(answer, Code::PermissionDenied, "CALLER_NOT_ALLOWED");
+        }
+    }
+    assert!(
+        rpcs >= 33 && administration >= 24,
+        "{rpcs}, {administration}"
+    );
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_workspace_is_not_a_callers_to_see() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend.connect_shared().await;
+    for client in [&tokend.backend, &tokend.operator] {
+        let elsewhere = client.in_workspace("elsewhere").unwrap();
+        for integration_type in ["simshared", "no-such-type"] {
+            let answer = get(&elsewhere, integration_type).await;
+            refused(answer, Code::PermissionDenied, "CALLER_NOT_ALLOWED");
+        }
+        get(&client.in_workspace("default").unwrap(), "simshared")
+            .await
+            .unwrap();
+    }
+    let nowhere = get(
+        &tokend.backend.in_workspace("Not A Name").unwrap(),
+        "simshared",
+    )
+    .await;
+    let status = refused(nowhere, Code::InvalidArgument, "INVALID_FIELD");
+    assert_eq!(violations(&status), ["x-tokend-workspace"]);
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_request_names_its_field() {
+    let tokend = Tokend::start(Options::default()).await;
+    for integration_type in ["", "NOT A NAME", &"x".repeat(64)] {
+        let status = refused(
+            get(&tokend.backend, integration_type).await,
+            Code::InvalidArgument,
+            "INVALID_FIELD",
+        );
+        assert_eq!(violations(&status), ["integration_type"]);
+    }
+    let label = Some("not a label".to_owned());
+    let labelled = v1::GetConnectionRequest {
+        label,
+        ..Default::default()
+    };
+    let status = refused(
+        tokend.get_with(labelled).await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
+    assert_eq!(violations(&status), ["label"]);
+
+    let mut admin = tokend.operator.admin();
+    let delete = v1::DeleteConnectionRequest {
+        connection_id: "42".to_owned(),
+        ..Default::default()
+    };
+    let answer = admin.delete_connection(delete).await;
+    let status = refused(answer, Code::InvalidArgument, "INVALID_FIELD");
+    assert_eq!(violations(&status), ["connection_id"]);
+    let answer = admin
+        .create_connector(v1::CreateConnectorRequest::default())
+        .await;
+    let status = refused(answer, Code::InvalidArgument, "INVALID_FIELD");
+    assert_eq!(violations(&status), ["connector"]);
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_added_elsewhere_is_noticed_without_a_restart() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend.connect_shared().await;
+    let caller = tokend_server::NewCaller {
+        name: "late".to_owned(),
+        workspace: "default".to_owned(),
+        operator: false,
+        expires_in: None,
+    };
+    let added = tokend_server::add_caller(&tokend.config, caller)
+        .await
+        .unwrap();
+    let late = Client::builder(format!("http://{}", tokend.grpc()))
+        .credentials(Credentials::api_key(added.api_key.expose()))
+        .connect()
+        .await
+        .unwrap();
+    let vended = crate::answers::eventually("the key is known", async || {
+        get(&late, "simshared").await.ok()
+    });
+    assert_eq!(vended.await.generation, 1);
+    tokend.stop().await;
+}
+
+async fn get(client: &Client, integration_type: &str) -> Result<v1::VendedConnection, Status> {
+    let integration_type = integration_type.to_owned();
+    let get = v1::GetConnectionRequest {
+        integration_type,
+        ..Default::default()
+    };
+    Ok(client.connectors().get_connection(get).await?.into_inner())
+}
+
+/// Service and method of each RPC there is.
+fn rpcs_of_the_contract() -> Vec<(String, String)> {
+    let pool = DescriptorPool::decode(tokend_api::FILE_DESCRIPTOR_SET).unwrap();
+    let methods = pool.services().flat_map(|service| {
+        let name = service.full_name().to_owned();
+        let methods: Vec<_> = service.methods().map(|rpc| rpc.name().to_owned()).collect();
+        methods.into_iter().map(move |rpc| (name.clone(), rpc))
+    });
+    methods
+        .filter(|(service, _)| service.starts_with("tokend."))
+        .collect()
+}
+
+/// Calls an RPC with a message that says nothing.
+async fn call_empty(
+    tokend: &Tokend,
+    authorization: Option<&str>,
+    service: &str,
+    rpc: &str,
+) -> Result<(), Status> {
+    let mut grpc = tonic::client::Grpc::new(channel(tokend));
+    grpc.ready().await.unwrap();
+    let path = format!("/{service}/{rpc}").parse().unwrap();
+    let codec = ProstCodec::<(), ()>::default();
+    let answer = grpc
+        .unary(with_authorization((), authorization), path, codec)
+        .await;
+    answer.map(|_| ())
+}
+
+fn channel(tokend: &Tokend) -> Channel {
+    Endpoint::from_shared(format!("http://{}", tokend.grpc()))
+        .unwrap()
+        .connect_lazy()
+}
+
+fn with_authorization<T>(message: T, authorization: Option<&str>) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Some(authorization) = authorization {
+        request
+            .metadata_mut()
+            .insert("authorization", authorization.parse().unwrap());
+    }
+    request
+}
+
+/// A get with the `authorization` metadata as it is.
+async fn get_as(
+    tokend: &Tokend,
+    authorization: Option<&str>,
+    integration_type: &str,
+) -> Result<v1::VendedConnection, Status> {
+    let mut connectors = ConnectorServiceClient::new(channel(tokend));
+    let integration_type = integration_type.to_owned();
+    let get = v1::GetConnectionRequest {
+        integration_type,
+        ..Default::default()
+    };
+    let answer = connectors
+        .get_connection(with_authorization(get, authorization))
+        .await?;
+    Ok(answer.into_inner())
+}

@@ -1,0 +1,80 @@
+//! What is not built yet says so, by name.
+
+use std::fmt::Debug;
+
+use tokend_api::v1;
+use tokend_tests::{Options, Tokend};
+use tonic::{Code, Status};
+
+use crate::answers::{metadata, refused};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_rpc_that_is_not_built_yet_names_itself() {
+    let tokend = Tokend::start(Options::default()).await;
+    let mut admin = tokend.operator.admin();
+    let watch = v1::WatchConnectionRequest::default();
+    unbuilt(
+        "WatchConnection",
+        tokend
+            .backend
+            .connectors()
+            .watch_connection(watch)
+            .await
+            .map(|_| ()),
+    );
+    unbuilt(
+        "ImportConnection",
+        admin
+            .import_connection(v1::ImportConnectionRequest::default())
+            .await,
+    );
+    let set = v1::SetStaticCredentialRequest::default();
+    unbuilt(
+        "SetStaticCredential",
+        admin.set_static_credential(set).await,
+    );
+    unbuilt(
+        "GetStatistics",
+        admin
+            .get_statistics(v1::GetStatisticsRequest::default())
+            .await,
+    );
+    unbuilt(
+        "ExportUserData",
+        admin
+            .export_user_data(v1::ExportUserDataRequest::default())
+            .await,
+    );
+    unbuilt(
+        "EraseUser",
+        admin.erase_user(v1::EraseUserRequest::default()).await,
+    );
+    unbuilt(
+        "ListAuditEvents",
+        admin
+            .list_audit_events(v1::ListAuditEventsRequest::default())
+            .await,
+    );
+    unbuilt(
+        "ExplainAccess",
+        admin
+            .explain_access(v1::ExplainAccessRequest::default())
+            .await,
+    );
+    unbuilt(
+        "RotateKeys",
+        admin.rotate_keys(v1::RotateKeysRequest::default()).await,
+    );
+    let describe = v1::DescribeConnectionRequest::default();
+    unbuilt(
+        "DescribeConnection",
+        admin.describe_connection(describe).await,
+    );
+    tokend.stop().await;
+}
+
+#[track_caller]
+fn unbuilt<T: Debug>(rpc: &str, answer: Result<T, Status>) {
+    let status = refused(answer, Code::Unimplemented, "UNIMPLEMENTED");
+    assert_eq!(metadata(&status, "rpc"), rpc);
+}
