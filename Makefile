@@ -8,7 +8,7 @@ help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## see a token vended, in one process: needs Rust and nothing else
+demo: ## see a token vended, in one process: needs Rust, with the C compiler it links with
 	cargo run --locked --bin tokend -- demo
 
 .PHONY: run

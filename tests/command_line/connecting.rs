@@ -28,25 +28,48 @@ async fn an_account_is_connected_and_its_token_printed_alone() {
     let token = got.stdout.trim_end();
     assert_eq!(got.stdout, format!("{token}\n"), "the token is not alone");
     assert!(simulator.ledger().is_access_token_live(token));
-    assert!(got.stderr.contains("generation 1") && !got.stderr.contains(token), "{}", got.stderr);
+    assert!(
+        got.stderr.contains("generation 1") && !got.stderr.contains(token),
+        "{}",
+        got.stderr
+    );
 
     let printed = home.succeed(&["get", "simshared", "--json"]).await.json();
     assert_eq!(printed["accessToken"], token);
     assert!(printed["connectionConfig"].is_object(), "{printed}");
     assert_eq!(printed["generation"], 1);
 
-    let missing = home.run(&["get", "simshared", "--scope", "events.write"]).await;
-    assert_eq!((missing.code, missing.stdout.as_str()), (1, ""), "{missing:?}");
-    assert!(missing.stderr.contains("SCOPE_NOT_GRANTED"), "{}", missing.stderr);
+    let missing = home
+        .run(&["get", "simshared", "--scope", "events.write"])
+        .await;
+    assert_eq!(
+        (missing.code, missing.stdout.as_str()),
+        (1, ""),
+        "{missing:?}"
+    );
+    assert!(
+        missing.stderr.contains("SCOPE_NOT_GRANTED"),
+        "{}",
+        missing.stderr
+    );
 
-    for list in [&["connections", "list"][..], &["connections", "list", "--json"]] {
+    for list in [
+        &["connections", "list"][..],
+        &["connections", "list", "--json"],
+    ] {
         let listed = home.succeed(list).await.stdout;
-        assert!(listed.contains("simshared") && listed.contains("AUTHORIZED"), "{listed}");
+        assert!(
+            listed.contains("simshared") && listed.contains("AUTHORIZED"),
+            "{listed}"
+        );
         for secret in simulator.ledger().secrets_issued() {
             assert!(!listed.contains(&secret), "a secret is listed");
         }
     }
-    let nobodys = home.succeed(&["connections", "list", "--user", "nobody", "--json"]).await.json();
+    let nobodys = home
+        .succeed(&["connections", "list", "--user", "nobody", "--json"])
+        .await
+        .json();
     assert_eq!(nobodys["connections"].as_array().unwrap().len(), 0);
 }
 
@@ -67,8 +90,14 @@ async fn a_refused_consent_is_an_error_and_json_a_connection() {
     let connected = connect(&home, &["connect", "simshared", "--no-browser", "--json"]).await;
     let printed = connected.json();
     assert_eq!(printed["status"], "CONNECTION_STATUS_AUTHORIZED");
-    let used = home.succeed(&["connections", "list", "--connector", "simshared", "--json"]).await.json();
-    assert_eq!(used["connections"][0]["connectionId"], printed["connectionId"]);
+    let used = home
+        .succeed(&["connections", "list", "--connector", "simshared", "--json"])
+        .await
+        .json();
+    assert_eq!(
+        used["connections"][0]["connectionId"],
+        printed["connectionId"]
+    );
 }
 
 #[tokio::test]
@@ -77,10 +106,18 @@ async fn what_cannot_be_connected_says_so() {
     let _served = home.serve().await;
     let unknown = home.run(&["connect", "slak", "--no-browser"]).await;
     assert_eq!(unknown.code, 66, "{unknown:?}");
-    assert!(unknown.stderr.contains("did you mean 'slack'?"), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("did you mean 'slack'?"),
+        "{}",
+        unknown.stderr
+    );
     let without = home.run(&["connect", "slack", "--no-browser"]).await;
     assert_eq!(without.code, 66, "{without:?}");
-    assert!(without.stderr.contains("tokend connectors push"), "{}", without.stderr);
+    assert!(
+        without.stderr.contains("tokend connectors push"),
+        "{}",
+        without.stderr
+    );
     let malformed = home.run(&["connect", "slack", "--set", "subdomain"]).await;
     assert_eq!(malformed.code, 2, "{malformed:?}");
 }
@@ -101,7 +138,11 @@ async fn open_printed_page(child: &mut Child) -> String {
     let mut printed = String::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         if let Some(url) = line.trim().strip_prefix("http") {
-            let page = Browser::new().unwrap().consent(&format!("http{url}")).await.unwrap();
+            let page = Browser::new()
+                .unwrap()
+                .consent(&format!("http{url}"))
+                .await
+                .unwrap();
             assert!(page.status < 500, "{page:?}");
         }
         printed.push_str(&line);

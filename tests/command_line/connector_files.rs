@@ -21,9 +21,15 @@ const CONNECTOR: &str = r#"// Kept with the code: the secret is not in here.
 pub(crate) fn write_connectors(home: &Home, simulator: &Simulator) {
     let client = tokend_simulator::Client::new("simulated");
     simulator.register(client.clone());
-    home.write("connectors/secrets/simshared", &format!("{}\n", client.secret));
+    home.write(
+        "connectors/secrets/simshared",
+        &format!("{}\n", client.secret),
+    );
     home.write("connectors/simshared.jsonc", CONNECTOR);
-    home.write("connectors/simshared.toml", &definition(simulator.base_url()));
+    home.write(
+        "connectors/simshared.toml",
+        &definition(simulator.base_url()),
+    );
     home.write("connectors/notes.md", "Not looked at.");
 }
 
@@ -43,10 +49,22 @@ async fn a_folder_is_pushed_once_planned_first() {
     let pushed = home.succeed(&["connectors", "push"]).await;
     let row = pushed.stdout.lines().nth(1).unwrap();
     assert!(row.starts_with("create  simshared"), "{}", pushed.stdout);
-    assert!(row.contains("/oauth/callback/default.simshared"), "{}", pushed.stdout);
-    assert!(pushed.stderr.contains("tokend connect simshared"), "{}", pushed.stderr);
+    assert!(
+        row.contains("/oauth/callback/default.simshared"),
+        "{}",
+        pushed.stdout
+    );
+    assert!(
+        pushed.stderr.contains("tokend connect simshared"),
+        "{}",
+        pushed.stderr
+    );
 
-    let again = home.succeed(&["connectors", "push", "connectors", "--json"]).await.json();
+    assert_ne!(state(&home).await, before, "the push cannot be seen");
+    let again = home
+        .succeed(&["connectors", "push", "connectors", "--json"])
+        .await
+        .json();
     assert_eq!(again["changes"][0]["action"], "PLANNED_ACTION_UNCHANGED");
     let secret = std::fs::read_to_string(home.path("connectors/secrets/simshared")).unwrap();
     assert!(!again.to_string().contains(secret.trim()));
@@ -61,21 +79,86 @@ async fn a_malformed_file_is_told_with_file_and_line_and_nothing_is_changed() {
     write_connectors(&home, &simulator);
     let before = state(&home).await;
     let cases = [
-        ("syntax.jsonc", "{\n  \"clientId\": \"a\"\n  \"scopes\": []\n}", 3, "comma"),
-        ("slack.json", "{\n  \"clientId\": \"a\",\n  \"scope\": []\n}", 3, "allowed are integrationType, connectorId"),
-        ("slack.json", "{\n\n  \"clientId\": 7\n}", 3, "must be a text"),
-        ("slack.json", "{\n  \"kind\": \"both\"\n}", 2, "\"shared\" or \"app_user\""),
-        ("slack.json", "{\n  \"clientSecret\": \"x\"\n}", 2, "clientSecretFile"),
-        ("slack.json", "{\n  \"clientSecretFile\": \"none\"\n}", 2, "connectors/none"),
-        ("slack.json", "{\n  \"kind\": \"app_user\"\n}", 2, "connectorId"),
+        (
+            "syntax.jsonc",
+            "{\n  \"clientId\": \"a\"\n  \"scopes\": []\n}",
+            2,
+            "comma",
+        ),
+        (
+            "slack.json",
+            "{\n  \"clientId\": \"a\",\n  \"scope\": []\n}",
+            3,
+            "allowed are integrationType, connectorId",
+        ),
+        (
+            "slack.json",
+            "{\n\n  \"clientId\": 7\n}",
+            3,
+            "must be a text",
+        ),
+        (
+            "slack.json",
+            "{\n  \"kind\": \"both\"\n}",
+            2,
+            "\"shared\" or \"app_user\"",
+        ),
+        (
+            "slack.json",
+            "{\n  \"clientSecret\": \"x\"\n}",
+            2,
+            "clientSecretFile",
+        ),
+        (
+            "slack.json",
+            "{\n  \"clientSecretFile\": \"none\"\n}",
+            2,
+            "connectors/none",
+        ),
+        (
+            "slack.json",
+            "{\n  \"kind\": \"app_user\"\n}",
+            2,
+            "connectorId",
+        ),
         // These only the server can tell.
-        ("slak.jsonc", "{\n  \"clientId\": \"a\"\n}", 1, "did you mean 'slack'?"),
-        ("x.json", "{\n  \"clientId\": \"a\",\n  \"integrationType\": \"slak\"\n}", 3, "did you mean 'slack'?"),
-        ("slack.json", "{\n  \"scopes\": [\"a\"],\n  \"clientId\": \"\"\n}", 3, "client_id"),
+        (
+            "slak.jsonc",
+            "{\n  \"clientId\": \"a\"\n}",
+            1,
+            "did you mean 'slack'?",
+        ),
+        (
+            "x.json",
+            "{\n  \"clientId\": \"a\",\n  \"integrationType\": \"slak\"\n}",
+            3,
+            "did you mean 'slack'?",
+        ),
+        (
+            "slack.json",
+            "{\n  \"scopes\": [\"a\"],\n  \"clientId\": \"\"\n}",
+            3,
+            "client_id",
+        ),
         ("slack.json", "{\n  \"scopes\": [\"a\"]\n}", 1, "client_id"),
-        ("slack.json", "{\"clientId\": \"a\",\n  \"scopes\": [\"a b\"]\n}", 2, "RFC 6749"),
-        ("slack.json", "{\"clientId\": \"a\",\n  \"returnUrls\": [\"ftp://a\"]\n}", 2, "https"),
-        ("slack.json", "{\"clientId\": \"a\",\n  \"connectionConfig\": {\"b\": \"c\"}\n}", 2, "b"),
+        (
+            "slack.json",
+            "{\"clientId\": \"a\",\n  \"scopes\": [\"a b\"]\n}",
+            2,
+            "RFC 6749",
+        ),
+        (
+            "slack.json",
+            "{\"clientId\": \"a\",\n  \"returnUrls\": [\"ftp://a\"]\n}",
+            2,
+            "https",
+        ),
+        (
+            "slack.json",
+            "{\"clientId\": \"a\",\n  \"connectionConfig\": {\"b\": \"c\"}\n}",
+            2,
+            "b",
+        ),
     ];
     for (name, text, line, why) in cases {
         let file = format!("connectors/{name}");
@@ -112,7 +195,11 @@ async fn an_empty_or_missing_folder_is_an_error() {
     let home = Home::new();
     let missing = home.run(&["connectors", "push"]).await;
     assert_eq!(missing.code, 65, "{missing:?}");
-    assert!(missing.stderr.starts_with("tokend: connectors: "), "{}", missing.stderr);
+    assert!(
+        missing.stderr.starts_with("tokend: connectors: "),
+        "{}",
+        missing.stderr
+    );
     home.write("connectors/notes.md", "Nothing yet.");
     let empty = home.run(&["connectors", "push"]).await;
     assert_eq!(empty.code, 65, "{empty:?}");
@@ -125,14 +212,34 @@ async fn what_is_available_is_a_table_or_json() {
     let _served = home.serve().await;
     let table = home.succeed(&["connectors", "list-available"]).await.stdout;
     assert!(table.starts_with("TYPE  "), "{table}");
-    let printed = home.succeed(&["connectors", "list-available", "--json"]).await.json();
+    let printed = home
+        .succeed(&["connectors", "list-available", "--json"])
+        .await
+        .json();
     let types = printed["integrationTypes"].as_array().unwrap();
     assert_eq!(table.lines().count(), types.len() + 1, "{table}");
-    for name in ["googlecalendar", "github", "slack", "slackbot", "notion", "share_point"] {
-        assert!(types.iter().any(|row| row["integrationType"] == name), "{name}");
-        assert!(table.lines().any(|line| line.starts_with(&format!("{name} "))), "{table}");
+    for name in [
+        "googlecalendar",
+        "github",
+        "slack",
+        "slackbot",
+        "notion",
+        "share_point",
+    ] {
+        assert!(
+            types.iter().any(|row| row["integrationType"] == name),
+            "{name}"
+        );
+        assert!(
+            table
+                .lines()
+                .any(|line| line.starts_with(&format!("{name} "))),
+            "{table}"
+        );
     }
-    let calendars = home.succeed(&["connectors", "list-available", "--category", "calendar"]).await;
+    let calendars = home
+        .succeed(&["connectors", "list-available", "--category", "calendar"])
+        .await;
     assert!(calendars.stdout.contains("googlecalendar") && !calendars.stdout.contains("slack"));
 }
 
@@ -140,16 +247,22 @@ async fn what_is_available_is_a_table_or_json() {
 async fn a_reader_that_has_seen_enough_is_no_error() {
     let mut home = Home::new();
     let _served = home.serve().await;
-    let mut child = home.command(&["connectors", "list-available", "--json"]).spawn().unwrap();
+    let mut child = home
+        .command(&["connectors", "list-available", "--json"])
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
-/// What an operator can see: the types, and what pushing nothing but a type would say of the connectors.
+/// What a push would change: the types there are, and whether there is a connector.
 async fn state(home: &Home) -> Value {
-    let types = home.succeed(&["connectors", "list-available", "--all", "--json"]).await.json();
+    let types = home
+        .succeed(&["connectors", "list-available", "--all", "--json"])
+        .await
+        .json();
     let shared = home.run(&["get", "simshared"]).await;
     json!([types, shared.stderr])
 }

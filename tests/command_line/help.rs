@@ -23,11 +23,17 @@ async fn help_lists_all_commands_and_each_has_its_own() {
     let home = Home::new();
     let all = home.succeed(&["--help"]).await.stdout;
     for command in COMMANDS {
-        assert!(all.contains(&format!("\n  {} ", command[0])), "{command:?} is not in {all}");
+        assert!(
+            all.contains(&format!("\n  {} ", command[0])),
+            "{command:?} is not in {all}"
+        );
         let help = home.succeed(&[command, &["--help"]].concat()).await.stdout;
         let usage = format!("Usage: tokend {}", command.join(" "));
         assert!(help.contains(&usage), "{help}");
-        assert!(!help.starts_with("Usage"), "it does not say what it is for: {help}");
+        assert!(
+            !help.starts_with("Usage"),
+            "it does not say what it is for: {help}"
+        );
     }
 }
 
@@ -41,8 +47,14 @@ async fn what_is_no_command_is_a_usage_error_that_names_the_nearest() {
 #[tokio::test]
 async fn commands_that_call_the_server_can_all_print_json() {
     let home = Home::new();
-    for command in COMMANDS.iter().filter(|command| command.len() == 2 || command[0] == "get") {
-        let help = home.succeed(&[command, &["--help"][..]].concat()).await.stdout;
+    for command in COMMANDS
+        .iter()
+        .filter(|command| command.len() == 2 || command[0] == "get")
+    {
+        let help = home
+            .succeed(&[command, &["--help"][..]].concat())
+            .await
+            .stdout;
         assert!(help.contains("--json"), "{command:?}: {help}");
     }
 }

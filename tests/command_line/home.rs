@@ -46,7 +46,10 @@ pub(crate) struct Served {
 impl Home {
     /// An empty folder; the server will listen on free ports and keep its data in SQLite.
     pub(crate) fn new() -> Self {
-        let mut home = Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() };
+        let mut home = Self {
+            folder: tempfile::tempdir().unwrap(),
+            environment: Vec::new(),
+        };
         for listener in ["GRPC", "HTTP", "OPERATIONS"] {
             home.set(&format!("TOKEND_{listener}__LISTEN"), "127.0.0.1:0");
         }
@@ -110,7 +113,11 @@ impl Home {
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
         let running = self.command(arguments).output();
         let output = timeout(PATIENCE, running).await;
-        Ran::of(output.unwrap_or_else(|_| panic!("{arguments:?} does not end")).unwrap())
+        Ran::of(
+            output
+                .unwrap_or_else(|_| panic!("{arguments:?} does not end"))
+                .unwrap(),
+        )
     }
 
     /// Runs the binary to its end, which has to be a good one.
@@ -125,7 +132,9 @@ impl Home {
         if !self.path("tokend.key").exists() {
             self.succeed(&["keys", "generate"]).await;
         }
-        let added = self.succeed(&["callers", "add", "ops", "--role", "operator"]).await;
+        let added = self
+            .succeed(&["callers", "add", "ops", "--role", "operator"])
+            .await;
         self.set("TOKEND_API_KEY", added.stdout.trim());
         let served = Served::start(self).await;
         self.set("TOKEND_ENDPOINT", &served.endpoint);
@@ -152,10 +161,18 @@ impl Ran {
 impl Served {
     /// Runs `tokend serve` until it says that it is ready.
     pub(crate) async fn start(home: &Home) -> Self {
-        let mut child = home.command(&["serve"]).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = home
+            .command(&["serve"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let logs = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut served =
-            Self { child, logs, endpoint: String::new(), operations: String::new() };
+        let mut served = Self {
+            child,
+            logs,
+            endpoint: String::new(),
+            operations: String::new(),
+        };
         let ready = served.logged("tokend is ready").await;
         let address = |listener: &str| format!("http://{}", ready[listener].as_str().unwrap());
         (served.endpoint, served.operations) = (address("grpc"), address("operations"));
@@ -200,6 +217,10 @@ impl Served {
 /// Sends a signal by its name, such as `TERM`.
 pub(crate) async fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
-    let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
+    let sent = Command::new("kill")
+        .args(["-s", name, &id])
+        .status()
+        .await
+        .unwrap();
     assert!(sent.success(), "kill -s {name} {id}: {sent}");
 }

@@ -12,7 +12,11 @@ async fn a_server_that_may_not_migrate_starts_after_migrate_only() {
         home.succeed(&["keys", "generate"]).await;
         let too_early = home.run(&["serve"]).await;
         assert_eq!(too_early.code, 69, "{database:?}: {too_early:?}");
-        assert!(too_early.stderr.contains("tokend migrate"), "{}", too_early.stderr);
+        assert!(
+            too_early.stderr.contains("tokend migrate"),
+            "{}",
+            too_early.stderr
+        );
 
         for _ in 0..2 {
             let ran = home.succeed(&["migrate"]).await;
@@ -27,7 +31,10 @@ async fn a_server_that_may_not_migrate_starts_after_migrate_only() {
 #[tokio::test]
 async fn a_database_that_is_away_is_69_and_its_password_is_not_shown() {
     let mut home = Home::new();
-    home.set("TOKEND_DATABASE__URL", "postgres://tokend:canary@127.0.0.1:1/tokend");
+    home.set(
+        "TOKEND_DATABASE__URL",
+        "postgres://tokend:canary@127.0.0.1:1/tokend",
+    );
     home.set("TOKEND_DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1");
     home.succeed(&["keys", "generate"]).await;
     for command in ["migrate", "serve"] {

@@ -27,7 +27,11 @@ async fn a_renewal_in_flight_is_finished_first_and_kept() {
     write_connectors(&home, &simulator);
     home.succeed(&["connectors", "push"]).await;
     let credentials = Credentials::api_key(home.variable("TOKEND_API_KEY"));
-    let client = Client::builder(&served.endpoint).credentials(credentials).connect().await.unwrap();
+    let client = Client::builder(&served.endpoint)
+        .credentials(credentials)
+        .connect()
+        .await
+        .unwrap();
     connect(&client).await;
 
     let gate = simulator.faults().hold(Endpoint::Token);
@@ -63,7 +67,11 @@ async fn a_port_that_is_taken_is_69_and_names_its_key() {
     home.set("TOKEND_GRPC__LISTEN", taken);
     let ran = home.run(&["serve"]).await;
     assert_eq!(ran.code, 69, "{ran:?}");
-    assert!(ran.stderr.contains("grpc.listen") && ran.stderr.contains(taken), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("grpc.listen") && ran.stderr.contains(taken),
+        "{}",
+        ran.stderr
+    );
 }
 
 async fn connect(client: &Client) {
@@ -73,7 +81,11 @@ async fn connect(client: &Client) {
         ..Default::default()
     };
     let started = admin.start_authorization(start).await.unwrap().into_inner();
-    Browser::new().unwrap().consent(&started.redirect_url).await.unwrap();
+    Browser::new()
+        .unwrap()
+        .consent(&started.redirect_url)
+        .await
+        .unwrap();
     let complete = v1::CompleteAuthorizationRequest {
         authorization_id: started.authorization_id,
         completion_token: started.completion_token,

@@ -1,5 +1,7 @@
 //! Many callers, replicas and shutdowns at once: one redemption, and no renewed token is lost.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use tokend_api::v1;
 use tokend_simulator::Endpoint;
@@ -127,7 +129,7 @@ async fn a_shutdown_finishes_the_exchange_under_way() {
         caller.abort();
         let probe = format!("{}/readyz", tokend.operations_url());
 
-        let restarting = tokio::spawn(tokend.restart());
+        let mut restarting = tokio::spawn(tokend.restart());
         eventually("the server is stopping", async || {
             let ready = reqwest::get(&probe)
                 .await
@@ -135,7 +137,11 @@ async fn a_shutdown_finishes_the_exchange_under_way() {
             (!ready).then_some(())
         })
         .await;
-        assert!(!restarting.is_finished(), "{database:?}");
+        let early = tokio::time::timeout(Duration::from_secs(1), &mut restarting).await;
+        assert!(
+            early.is_err(),
+            "{database:?}: it did not wait for the exchange"
+        );
         gate.open();
         let tokend = restarting.await.unwrap();
 

@@ -23,24 +23,25 @@ async fn one_refusal_does_not_end_a_connection() {
             ..Options::default()
         })
         .await;
-        tokend.connect_shared().await;
         tokend
             .simulator
-            .faults()
-            .push(Endpoint::Token, Fault::error(400, "invalid_grant"));
-        let answer = tokend.get_with(instead_of(1)).await;
+            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(1)));
+        tokend.connect_shared().await;
+        until_run_out(&tokend.get().await.unwrap()).await;
+        tokend
+            .simulator
+            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(3600)));
+        let faults = tokend.simulator.faults();
+        faults.push(Endpoint::Token, Fault::error(400, "invalid_grant"));
+        let answer = tokend.get().await;
         refused(answer, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED");
-        // Nobody complained about this one, and it is still valid.
-        assert_eq!(tokend.get().await.unwrap().generation, 1);
+        let connection = only_connection(&tokend).await;
+        assert_eq!(connection.status(), v1::ConnectionStatus::Expired);
 
-        let renewed = eventually("the grant is tried again", async || {
-            tokend.get_with(instead_of(1)).await.ok()
-        });
+        let renewed = eventually("the grant is tried again", async || tokend.get().await.ok());
         assert_eq!(renewed.await.generation, 2);
-        assert_eq!(
-            only_connection(&tokend).await.status(),
-            v1::ConnectionStatus::Authorized
-        );
+        let connection = only_connection(&tokend).await;
+        assert_eq!(connection.status(), v1::ConnectionStatus::Authorized);
         assert_eq!(tokend.simulator.ledger().refreshes(), 1, "{database:?}");
         tokend.stop().await;
     })

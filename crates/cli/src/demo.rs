@@ -11,7 +11,7 @@ use tokend_server::{
 };
 use tokend_simulator::Simulator;
 
-use crate::serve::wait_for_signal;
+use crate::serve::EndSignals;
 
 /// What app users' tokens are made out to.
 const AUDIENCE: &str = "tokend";
@@ -27,6 +27,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    // Ended by a signal it tidies up after itself all the same.
+    let mut signals = EndSignals::listen()?;
     let home = tempfile::tempdir().context("a temporary folder cannot be made")?;
     let simulator = provider::start()
         .await
@@ -37,14 +39,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     tokend_server::generate_key_file(&config.keys.file)?;
     let server = start(&mut config).await?;
-    story::tell(&server, &simulator).await?;
-    if args.keep {
-        story::how_to_go_on(&server, &simulator);
-        wait_for_signal().await?;
-    }
+    let tell = async {
+        story::tell(&server, &simulator).await?;
+        if args.keep {
+            story::how_to_go_on(&server, &simulator)?;
+            std::future::pending::<()>().await;
+        }
+        anyhow::Ok(())
+    };
+    let told = tokio::select! {
+        told = tell => told,
+        () = signals.wait() => Ok(()),
+    };
     server.stop().await;
     simulator.shutdown().await;
-    Ok(())
+    told
 }
 
 fn configuration(home: &std::path::Path, simulator: &Simulator) -> anyhow::Result<Config> {

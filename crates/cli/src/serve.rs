@@ -4,22 +4,42 @@ use std::path::Path;
 
 use anyhow::Context;
 use tokend_server::{Callers, Server, begin_logging, config::Config};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that end the process in order: SIGTERM, and SIGINT, which is Ctrl-C. None is missed from
+/// [`EndSignals::listen`] on.
+pub(crate) struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?,
+            interrupt: signal(SignalKind::interrupt()).context("Ctrl-C cannot be waited for")?,
+        })
+    }
+
+    /// Waits for one of them.
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
 
 pub(crate) async fn run(config: Option<&Path>) -> anyhow::Result<()> {
     let config = Config::load(config)?;
     begin_logging(&config.log);
-    let server = Server::start(&config, Callers::ApiKeys).await?;
-    wait_for_signal().await?;
+    // Before the start, which may take a while and is itself what a signal may end.
+    let mut signals = EndSignals::listen()?;
+    let server = tokio::select! {
+        started = Server::start(&config, Callers::ApiKeys) => started?,
+        () = signals.wait() => return Ok(()),
+    };
+    signals.wait().await;
     server.stop().await;
     Ok(())
-}
-
-/// Waits until the process is told to end, by SIGTERM or by Ctrl-C.
-pub(crate) async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("Ctrl-C cannot be waited for"),
-    }
 }

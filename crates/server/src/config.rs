@@ -304,9 +304,13 @@ fn explain(error: &figment::Error) -> String {
             Some(source) => source.to_string(),
             None => metadata.name.to_string(),
         });
-    let place = source
-        .map(|source| format!("{source}: "))
-        .unwrap_or_default();
+    let place = match source {
+        Some(source) if source.ends_with("environment variable(s)") => {
+            format!("TOKEND_{}: ", error.path.join("__").to_uppercase())
+        }
+        Some(source) => format!("{source}: "),
+        None => String::new(),
+    };
     let path = error.path.join(".");
     match &error.kind {
         Kind::UnknownField(name, known) => {

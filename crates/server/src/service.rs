@@ -1,6 +1,7 @@
 //! The gRPC services: handlers that admit, convert and call a use case.
 
 mod admin;
+mod asked;
 mod authorizations;
 mod connections;
 mod connector_service;

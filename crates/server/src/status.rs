@@ -13,9 +13,18 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 /// A use case's error.
 pub(crate) fn of(error: &Error) -> Status {
+    about(error, Vec::new())
+}
+
+/// A use case's error, with what the request named.
+pub(crate) fn about(error: &Error, asked: Vec<(&'static str, String)>) -> Status {
     let reason = ErrorReason::from_reason(error.reason()).unwrap_or(ErrorReason::Internal);
     let mut details = ErrorDetails::new();
-    details.set_error_info(reason.reason(), ERROR_DOMAIN, metadata(error));
+    let mut metadata = metadata(error);
+    for (key, value) in asked {
+        metadata.entry(key.to_owned()).or_insert(value);
+    }
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, metadata);
     match error {
         Error::InvalidField { field, why } => {
             details.add_bad_request_violation(*field, why.as_str());
@@ -131,6 +140,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("connectorId", connector_id.clone()),
             ("connectionCount", connections.to_string()),
         ],
+        Error::InvalidField { field, .. } => vec![("field", (*field).to_owned())],
         Error::ScopeNotGranted { missing } => vec![("missingScopes", missing.join(" "))],
         Error::NotConnected {
             connect: Some(ConnectLink {

@@ -1,6 +1,6 @@
 //! What the demonstration does, step by step, and says while it does it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, io, time::Duration};
 
 use anyhow::{Context, ensure};
 use prost_types::Duration as ProtoDuration;
@@ -18,67 +18,71 @@ const USER: &str = "alice";
 /// Connects a shared account and an app user's, vends both tokens, and renews one.
 pub(super) async fn tell(server: &Server, simulator: &Simulator) -> anyhow::Result<()> {
     let endpoint = format!("http://{}", server.grpc_address());
-    println!(
+    output::line(&format!(
         "tokend serves gRPC on {}, browsers on {}.",
         server.grpc_address(),
         server.public_url()
-    );
-    println!(
+    ))?;
+    output::line(&format!(
         "A small OAuth provider stands in for the real ones on {}.\n",
         simulator.base_url()
-    );
+    ))?;
     let client = Client::builder(endpoint)
         .timeout(Duration::from_secs(60))
         .connect()
         .await?;
 
-    println!(
-        "1. An operator pushes two connectors: googlecalendar (shared) and crm (one account per app user)."
-    );
+    output::line(
+        "1. An operator pushes two connectors: googlecalendar (shared) and crm (one account per app user).",
+    )?;
     let apply = provider::connectors(simulator);
     answer(client.admin().apply_connectors(apply).await)?;
 
-    println!("2. The organisation's calendar account is connected; the consent clicks itself.");
+    output::line(
+        "2. The organisation's calendar account is connected; the consent clicks itself.",
+    )?;
     connect_shared(&client).await?;
     let first = get_calendar(&client).await?;
-    println!("   GetConnection(\"googlecalendar\") answers:\n");
+    output::line("   GetConnection(\"googlecalendar\") answers:\n")?;
     print_vended(&first)?;
     call_api(simulator, &first).await?;
 
-    println!("3. The app user {USER} connects a CRM account of her own.");
+    output::line(&format!(
+        "3. The app user {USER} connects a CRM account of her own."
+    ))?;
     let user_token = simulator.app_user_token(USER, AUDIENCE, Duration::from_secs(600));
     let hers = connect_user(&client, simulator, &user_token).await?;
-    println!(
+    output::line(&format!(
         "   GetCurrentAppUserConnection(\"{}\") answers, with her JWT:\n",
         provider::APP_USER_CONNECTOR
-    );
+    ))?;
     print_vended(&hers)?;
 
     let lifetime = provider::TOKEN_LIFETIME.as_secs();
-    println!(
+    output::line(&format!(
         "4. The calendar token lives {lifetime} s. tokend renews it as soon as it is too old to hand out:"
-    );
+    ))?;
     let renewed = wait_for_renewal(&client, &first).await?;
-    println!(
+    output::line(&format!(
         "   generation {} -> {}, a new access token:\n",
         first.generation, renewed.generation
-    );
+    ))?;
     print_vended(&renewed)?;
     call_api(simulator, &renewed).await?;
     let refreshes = simulator.ledger().refreshes();
-    println!(
+    output::line(&format!(
         "   The provider's ledger: {refreshes} refresh, {} reuse of a refresh token.\n",
         simulator.ledger().reuses()
-    );
+    ))?;
     ensure!(refreshes >= 1, "the token was not renewed");
-    println!("That is all: no caller ever saw a client secret or a refresh token.");
+    output::line("That is all: no caller ever saw a client secret or a refresh token.")?;
     Ok(())
 }
 
 /// The lines to go on with while the demonstration stays up.
-pub(super) fn how_to_go_on(server: &Server, simulator: &Simulator) {
+pub(super) fn how_to_go_on(server: &Server, simulator: &Simulator) -> io::Result<()> {
     let grpc = server.grpc_address();
-    println!(
+    output::line(&format!(
         "\nStill up. In another terminal (grpcurl: https://github.com/fullstorydev/grpcurl):\n
   grpcurl -plaintext {grpc} list
   grpcurl -plaintext {grpc} describe tokend.v1.ConnectorService
@@ -90,7 +94,7 @@ pub(super) fn how_to_go_on(server: &Server, simulator: &Simulator) {
 
 Ctrl-C ends it.",
         base = simulator.base_url()
-    );
+    ))
 }
 
 async fn connect_shared(client: &Client) -> anyhow::Result<()> {
@@ -189,14 +193,16 @@ async fn call_api(simulator: &Simulator, vended: &v1::VendedConnection) -> anyho
         status == 200,
         "the provider's API answered the vended token with {status}"
     );
-    println!("   The provider's API answers that token with {status}.\n");
+    output::line(&format!(
+        "   The provider's API answers that token with {status}.\n"
+    ))?;
     Ok(())
 }
 
 fn print_vended(vended: &v1::VendedConnection) -> anyhow::Result<()> {
     for line in output::json("VendedConnection", vended)?.lines() {
-        println!("   {line}");
+        output::line(&format!("   {line}"))?;
     }
-    println!();
+    output::line("")?;
     Ok(())
 }

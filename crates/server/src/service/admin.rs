@@ -8,7 +8,7 @@ use tokend_model::ports::Clock;
 use tokend_vending::Vending;
 use tonic::{Request, Response, Status};
 
-use super::connector_service::answer;
+use super::{asked::Asked, connector_service::answer};
 use crate::{
     admission::{Admission, Admitted},
     status,
@@ -40,8 +40,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ListIntegrationTypesRequest>,
     ) -> Answer<v1::ListIntegrationTypesResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.list_integration_types_in(&admitted.workspace, request)
                 .await,
         )
@@ -51,8 +53,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::GetIntegrationTypeRequest>,
     ) -> Answer<v1::GetIntegrationTypeResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.get_integration_type_in(&admitted.workspace, request)
                 .await,
         )
@@ -62,56 +66,82 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::CreateConnectorRequest>,
     ) -> Answer<v1::CreateConnectorResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(self.create_connector_in(&admitted.workspace, request).await)
+        answer(
+            || asked,
+            self.create_connector_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn get_connector(
         &self,
         request: Request<v1::GetConnectorRequest>,
     ) -> Answer<v1::GetConnectorResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(self.get_connector_in(&admitted.workspace, request).await)
+        answer(
+            || asked,
+            self.get_connector_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn list_connectors(
         &self,
         request: Request<v1::ListConnectorsRequest>,
     ) -> Answer<v1::ListConnectorsResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(self.list_connectors_in(&admitted.workspace, request).await)
+        answer(
+            || asked,
+            self.list_connectors_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn update_connector(
         &self,
         request: Request<v1::UpdateConnectorRequest>,
     ) -> Answer<v1::UpdateConnectorResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(self.update_connector_in(&admitted.workspace, request).await)
+        answer(
+            || asked,
+            self.update_connector_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn delete_connector(
         &self,
         request: Request<v1::DeleteConnectorRequest>,
     ) -> Answer<v1::DeleteConnectorResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(self.delete_connector_in(&admitted.workspace, request).await)
+        answer(
+            || asked,
+            self.delete_connector_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn apply_connectors(
         &self,
         request: Request<v1::ApplyConnectorsRequest>,
     ) -> Answer<v1::ApplyConnectorsResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(self.apply_connectors_in(&admitted.workspace, request).await)
+        answer(
+            || asked,
+            self.apply_connectors_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn start_authorization(
         &self,
         request: Request<v1::StartAuthorizationRequest>,
     ) -> Answer<v1::StartAuthorizationResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.start_authorization_in(&admitted.workspace, request)
                 .await,
         )
@@ -121,8 +151,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::BatchStartAuthorizationsRequest>,
     ) -> Answer<v1::BatchStartAuthorizationsResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.batch_start_authorizations_in(&admitted.workspace, request)
                 .await,
         )
@@ -132,8 +164,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::CompleteAuthorizationRequest>,
     ) -> Answer<v1::CompleteAuthorizationResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.complete_authorization_in(&admitted.workspace, request)
                 .await,
         )
@@ -143,8 +177,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::GetAuthorizationRequest>,
     ) -> Answer<v1::GetAuthorizationResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.get_authorization_in(&admitted.workspace, request)
                 .await,
         )
@@ -154,8 +190,12 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ListConnectionsRequest>,
     ) -> Answer<v1::ListConnectionsResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(self.list_connections_in(&admitted.workspace, request).await)
+        answer(
+            || asked,
+            self.list_connections_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn describe_connection(
@@ -170,8 +210,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::RefreshConnectionRequest>,
     ) -> Answer<v1::RefreshConnectionResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.refresh_connection_in(&admitted.workspace, request)
                 .await,
         )
@@ -181,8 +223,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::RevokeConnectionRequest>,
     ) -> Answer<v1::RevokeConnectionResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.revoke_connection_in(&admitted.workspace, request)
                 .await,
         )
@@ -192,8 +236,10 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::DeleteConnectionRequest>,
     ) -> Answer<v1::DeleteConnectionResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
         answer(
+            || asked,
             self.delete_connection_in(&admitted.workspace, request)
                 .await,
         )

@@ -15,7 +15,12 @@ use tokend_vending::{
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use super::{from_proto, page::PageRequest, to_proto};
+use super::{
+    asked::{Asked, Named},
+    from_proto,
+    page::PageRequest,
+    to_proto,
+};
 use crate::{
     admission::{Admission, Admitted},
     status,
@@ -43,7 +48,10 @@ impl ConnectorService for Connector {
             .admit(request.metadata(), Action::Vend)
             .await?;
         let vended = self.vend_shared(&admitted, request.get_ref()).await;
-        answer(vended.map(|vended| to_proto::vended(&vended)))
+        answer(
+            || request.get_ref().asked(),
+            vended.map(|vended| to_proto::vended(&vended)),
+        )
     }
 
     async fn get_current_app_user_connection(
@@ -57,7 +65,10 @@ impl ConnectorService for Connector {
         let vended = self
             .vend_for_user(&admitted, &user, request.get_ref())
             .await;
-        answer(vended.map(|vended| to_proto::vended(&vended)))
+        answer(
+            || request.get_ref().asked(),
+            vended.map(|vended| to_proto::vended(&vended)),
+        )
     }
 
     async fn batch_get_connections(
@@ -98,51 +109,65 @@ impl ConnectorService for Connector {
         &self,
         request: Request<v1::ConnectAppUserRequest>,
     ) -> Answer<v1::ConnectAppUserResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, user) = self
             .admission
             .admit_for_user(request.metadata(), Action::Connect)
             .await?;
-        answer(self.connect(&admitted, user, request.into_inner()).await)
+        answer(
+            || asked,
+            self.connect(&admitted, user, request.into_inner()).await,
+        )
     }
 
     async fn complete_app_user_connection(
         &self,
         request: Request<v1::CompleteAppUserConnectionRequest>,
     ) -> Answer<v1::CompleteAppUserConnectionResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, user) = self
             .admission
             .admit_for_user(request.metadata(), Action::Connect)
             .await?;
-        answer(self.complete(&admitted, user, request.into_inner()).await)
+        answer(
+            || asked,
+            self.complete(&admitted, user, request.into_inner()).await,
+        )
     }
 
     async fn disconnect_app_user(
         &self,
         request: Request<v1::DisconnectAppUserRequest>,
     ) -> Answer<v1::DisconnectAppUserResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, user) = self
             .admission
             .admit_for_user(request.metadata(), Action::Disconnect)
             .await?;
         let request = request.into_inner();
-        answer(self.disconnect(&admitted, user, &request).await)
+        answer(|| asked, self.disconnect(&admitted, user, &request).await)
     }
 
     async fn list_app_user_connections(
         &self,
         request: Request<v1::ListAppUserConnectionsRequest>,
     ) -> Answer<v1::ListAppUserConnectionsResponse> {
+        let asked = request.get_ref().asked();
         let (admitted, user) = self
             .admission
             .admit_for_user(request.metadata(), Action::ReadMetadata)
             .await?;
-        answer(self.list(&admitted, user, &request.into_inner()).await)
+        answer(
+            || asked,
+            self.list(&admitted, user, &request.into_inner()).await,
+        )
     }
 
     async fn get_access_token(
         &self,
         request: Request<v1::GetAccessTokenRequest>,
     ) -> Answer<v1::GetAccessTokenResponse> {
+        let asked = request.get_ref().asked();
         let admitted = self
             .admission
             .admit(request.metadata(), Action::Vend)
@@ -152,9 +177,12 @@ impl ConnectorService for Connector {
             ..Default::default()
         };
         let vended = self.vend_shared(&admitted, &get).await;
-        answer(vended.map(|vended| v1::GetAccessTokenResponse {
-            access_token: vended.access_token.expose().to_owned(),
-        }))
+        answer(
+            || asked,
+            vended.map(|vended| v1::GetAccessTokenResponse {
+                access_token: vended.access_token.expose().to_owned(),
+            }),
+        )
     }
 }
 
@@ -416,8 +444,9 @@ fn log_vend(admitted: &Admitted, vended: &Vended) {
     );
 }
 
-pub(super) fn answer<T>(result: Result<T, Error>) -> Answer<T> {
+/// The answer, or the error with what the request named.
+pub(super) fn answer<T>(asked: impl FnOnce() -> Named, result: Result<T, Error>) -> Answer<T> {
     result
         .map(Response::new)
-        .map_err(|error| status::of(&error))
+        .map_err(|error| status::about(&error, asked()))
 }

@@ -1,0 +1,50 @@
+//! What a request names: every error repeats it as `ErrorInfo` metadata, so that a caller with many calls under way
+//! knows which one it belongs to.
+
+use tokend_api::v1;
+
+/// Pairs of a metadata key and the value the request gave.
+pub(super) type Named = Vec<(&'static str, String)>;
+
+/// A request that can say what it names.
+pub(super) trait Asked {
+    /// What it names; nothing that is empty.
+    fn asked(&self) -> Named;
+}
+
+macro_rules! asked {
+    ($($request:ident { $($field:ident: $key:literal),* })*) => {
+        $(impl Asked for v1::$request {
+            fn asked(&self) -> Named {
+                let named: Named = vec![$(($key, self.$field.to_string())),*];
+                named.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+            }
+        })*
+    };
+}
+
+asked! {
+    GetConnectionRequest { integration_type: "integrationType" }
+    GetCurrentAppUserConnectionRequest { connector_id: "connectorId" }
+    GetAccessTokenRequest { integration_type: "integrationType" }
+    ConnectAppUserRequest { connector_id: "connectorId" }
+    CompleteAppUserConnectionRequest { authorization_id: "authorizationId" }
+    DisconnectAppUserRequest { connector_id: "connectorId" }
+    ListAppUserConnectionsRequest {}
+    ListIntegrationTypesRequest {}
+    GetIntegrationTypeRequest { integration_type: "integrationType" }
+    CreateConnectorRequest {}
+    GetConnectorRequest { connector_id: "connectorId" }
+    ListConnectorsRequest {}
+    UpdateConnectorRequest {}
+    DeleteConnectorRequest { connector_id: "connectorId" }
+    ApplyConnectorsRequest {}
+    StartAuthorizationRequest { integration_type: "integrationType", connector_id: "connectorId" }
+    BatchStartAuthorizationsRequest {}
+    CompleteAuthorizationRequest { authorization_id: "authorizationId" }
+    GetAuthorizationRequest { authorization_id: "authorizationId" }
+    ListConnectionsRequest {}
+    RefreshConnectionRequest { connection_id: "connectionId" }
+    RevokeConnectionRequest { connection_id: "connectionId" }
+    DeleteConnectionRequest { connection_id: "connectionId" }
+}
