@@ -10,7 +10,7 @@ use crate::home::{Home, Ran, signal};
 
 #[tokio::test]
 async fn two_demos_at_once_each_vend_and_renew() {
-    let home = Home::new();
+    let home = home();
     let (one, other) = tokio::join!(home.run(&["demo"]), home.run(&["demo"]));
     for Ran {
         code,
@@ -39,13 +39,12 @@ async fn two_demos_at_once_each_vend_and_renew() {
         );
         assert_eq!(stderr, "");
     }
-    let left = std::fs::read_dir(home.path(".")).unwrap().count();
-    assert_eq!(left, 0, "the demonstration leaves nothing behind");
+    assert_tidy(&home);
 }
 
 #[tokio::test]
 async fn a_kept_demo_answers_until_it_is_interrupted() {
-    let home = Home::new();
+    let home = home();
     let mut child = home
         .command(&["demo", "--keep"])
         .stderr(Stdio::inherit())
@@ -78,6 +77,7 @@ async fn a_kept_demo_answers_until_it_is_interrupted() {
     // What follows on stdout is read, so that nothing waits for us.
     while lines.next_line().await.unwrap().is_some() {}
     assert!(child.wait().await.unwrap().success());
+    assert_tidy(&home);
 }
 
 #[tokio::test]
@@ -87,4 +87,18 @@ async fn a_reader_that_has_seen_enough_ends_it_without_a_word() {
     let output = child.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// A folder that is also where temporary files go.
+fn home() -> Home {
+    let mut home = Home::new();
+    let folder = home.path("");
+    home.set("TMPDIR", folder.to_str().unwrap());
+    home
+}
+
+/// The key and the database are gone.
+fn assert_tidy(home: &Home) {
+    let left: Vec<_> = std::fs::read_dir(home.path("")).unwrap().collect();
+    assert!(left.is_empty(), "the demonstration left {left:?}");
 }

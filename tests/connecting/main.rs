@@ -8,8 +8,8 @@
 
 mod answers;
 mod app_users;
-mod calls;
 mod callbacks;
+mod calls;
 mod connection_config;
 mod expiry;
 mod leaks;

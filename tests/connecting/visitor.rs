@@ -91,6 +91,24 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}", self.body);
         assert!(self.body.contains(reason), "no {reason} in {}", self.body);
     }
+
+    /// The hidden fields of its form, by name and value.
+    pub(crate) fn form(&self) -> Vec<(&str, &str)> {
+        let inputs = self.body.split("type=\"hidden\" name=\"").skip(1);
+        inputs
+            .map(|input| {
+                let (name, rest) = input.split_once("\" value=\"").unwrap();
+                (name, rest.split('"').next().unwrap())
+            })
+            .collect()
+    }
+
+    /// The completion token in its form.
+    pub(crate) fn completion_token(&self) -> &str {
+        let form = self.form();
+        let found = form.iter().find(|(name, _)| *name == "completion_token");
+        found.unwrap().1
+    }
 }
 
 impl Arrived {
@@ -116,4 +134,11 @@ pub(crate) async fn callback_context(tokend: &Tokend, connector_id: &str) -> Str
     let connector = answer.unwrap().into_inner().connector.unwrap();
     let context = connector.redirect_uri.rsplit('/').next();
     context.unwrap().to_owned()
+}
+
+/// A parameter of a URL's query, which must be there.
+pub(crate) fn parameter(url: &Url, name: &str) -> String {
+    let mut pairs = url.query_pairs();
+    let found = pairs.find(|(key, _)| key == name);
+    found.unwrap_or_else(|| panic!("no {name}")).1.into_owned()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use futures::future::join_all;
 use tokend_api::v1;
-use tokend_tests::{Database, Tokend, databases, reason};
+use tokend_tests::{Database, Options, Tokend, databases, reason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -77,9 +77,12 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
     }
 }
 
-/// Waits until a token has less than this left to live.
-pub(crate) async fn until_less_is_left(vended: &v1::VendedConnection, left: Duration) {
-    let end = SystemTime::try_from(vended.expire_time.expect("it expires")).unwrap();
+/// Waits until less than this is left before a token's end.
+pub(crate) async fn until_less_is_left(
+    expire_time: Option<prost_types::Timestamp>,
+    left: Duration,
+) {
+    let end = SystemTime::try_from(expire_time.expect("it expires")).unwrap();
     eventually("the token grows old", async || {
         let remaining = end.duration_since(now()).unwrap_or_default();
         (remaining < left).then_some(())
@@ -93,9 +96,20 @@ pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Waits until a token's time is over.
-pub(crate) async fn until_run_out(vended: &v1::VendedConnection) {
-    until_less_is_left(vended, Duration::from_nanos(1)).await;
+/// A tokend whose shared connection has a token that ran out; the next ones live for an hour.
+pub(crate) async fn with_a_token_that_ran_out(options: Options) -> (Tokend, v1::Connection) {
+    let tokend = Tokend::start(options).await;
+    let live = |seconds| {
+        let lifetime = Some(Duration::from_secs(seconds));
+        tokend
+            .simulator
+            .change(|behaviour| behaviour.access_token_lifetime = lifetime);
+    };
+    live(1);
+    let connection = tokend.connect_shared().await;
+    live(3600);
+    until_less_is_left(connection.expire_time, Duration::from_nanos(1)).await;
+    (tokend, connection)
 }
 
 /// The only connection there is, as operators see it.

@@ -20,8 +20,9 @@ async fn without_a_good_key_nothing_is_answered_not_even_what_is_missing() {
     // Another last character, and another key's secret.
     let last = if key.ends_with('A') { "B" } else { "A" };
     let wrong = format!("{}{last}", &key[..key.len() - 1]);
-    let (id, _) = key.rsplit_once('_').unwrap();
-    let (_, secret) = tokend.operator_key.rsplit_once('_').unwrap();
+    // tokend_<key id>_<secret>; a secret may have more of these lines.
+    let (id, _) = key.split_at(key.match_indices('_').nth(1).unwrap().0);
+    let secret = tokend.operator_key.splitn(3, '_').nth(2).unwrap();
     for authorization in [
         None,
         Some(String::new()),
@@ -55,14 +56,16 @@ async fn every_rpc_asks_first_who_is_calling_and_every_administration_whether_th
         let answer = call_empty(&tokend, None, &service, &rpc).await;
         let status = refused(answer, Code::Unauthenticated, "CALLER_UNAUTHENTICATED");
         assert_eq!(retry_delay(&status), None, "{rpc}: waiting does not help");
-        if service.ends_with("AdminService") {
+        // The catalogue is no secret: any caller may read it.
+        let for_all = ["ListIntegrationTypes", "GetIntegrationType"].contains(&rpc.as_str());
+        if service.ends_with("AdminService") && !for_all {
             administration += 1;
             let answer = call_empty(&tokend, Some(&backend), &service, &rpc).await;
             refused(answer, Code::PermissionDenied, "CALLER_NOT_ALLOWED");
         }
     }
     assert!(
-        rpcs >= 33 && administration >= 24,
+        rpcs >= 33 && administration >= 23,
         "{rpcs}, {administration}"
     );
     tokend.stop().await;

@@ -278,7 +278,7 @@ async fn a_disabled_connector_vends_nothing_until_it_is_enabled() {
             ..Options::default()
         })
         .await;
-        tokend.connect_shared().await;
+        let connection = tokend.connect_shared().await;
         tokend.get().await.unwrap();
         switch(&tokend, true).await;
         let status = refused(
@@ -292,6 +292,15 @@ async fn a_disabled_connector_vends_nothing_until_it_is_enabled() {
             ..Default::default()
         };
         let answer = tokend.operator.admin().start_authorization(start).await;
+        refused(answer, Code::FailedPrecondition, "CONNECTOR_DISABLED");
+        // Not by way of a renewal either.
+        let refresh = v1::RefreshConnectionRequest {
+            connection_id: connection.connection_id,
+            ..Default::default()
+        };
+        let answer = tokend.operator.admin().refresh_connection(refresh).await;
+        refused(answer, Code::FailedPrecondition, "CONNECTOR_DISABLED");
+        let answer = tokend.get().await;
         refused(answer, Code::FailedPrecondition, "CONNECTOR_DISABLED");
 
         switch(&tokend, false).await;

@@ -1,11 +1,14 @@
 //! The database away: what is in memory is still vended, and all is well when it comes back.
 
+use std::time::Duration;
+
 use sqlx::{Connection, Executor, PgConnection};
+use tokend_api::v1;
 use tokend_tests::{Database, Options, Tokend, databases};
 use tonic::Code;
 use url::Url;
 
-use crate::answers::{eventually, refused, retry_delay};
+use crate::answers::{eventually, good_for, refused, retry_delay, until_less_is_left, warnings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn valid_tokens_are_vended_without_the_database() {
@@ -51,6 +54,33 @@ async fn valid_tokens_are_vended_without_the_database() {
     });
     assert_eq!(hers.await.generation, 1);
     assert_eq!(tokend.get().await.unwrap().generation, 1);
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_valid_token_that_is_too_short_is_better_than_none() {
+    if !databases().contains(&Database::Postgres) {
+        return;
+    }
+    let tokend = Tokend::start(Options {
+        database: Database::Postgres,
+        configure: |config| config.database.acquire_timeout_seconds = 1,
+        ..Options::default()
+    })
+    .await;
+    let lifetime = Some(Duration::from_secs(20));
+    tokend
+        .simulator
+        .change(|b| b.access_token_lifetime = lifetime);
+    tokend.connect_shared().await;
+    let first = tokend.get().await.unwrap();
+    until_less_is_left(first.expire_time, Duration::from_secs(18)).await;
+
+    let mut outage = Outage::begin(&tokend.config.database.url).await;
+    let vended = tokend.get_with(good_for(18)).await.unwrap();
+    assert_eq!(vended.access_token, first.access_token);
+    assert_eq!(warnings(&vended), [v1::WarningCode::RenewalFailing]);
+    outage.end().await;
     tokend.stop().await;
 }
 

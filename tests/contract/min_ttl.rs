@@ -8,7 +8,7 @@ use tokend_tests::{Options, Tokend};
 use tonic::Code;
 
 use crate::answers::{
-    good_for, on_each_database, refused, until_less_is_left, violations, warnings,
+    eventually, good_for, on_each_database, refused, until_less_is_left, violations, warnings,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,13 +21,16 @@ async fn a_token_that_is_too_short_is_renewed_first() {
         .await;
         tokend
             .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(30)));
+            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(10)));
         tokend.connect_shared().await;
         let first = tokend.get().await.unwrap();
-        until_less_is_left(&first, Duration::from_secs(29)).await;
+        until_less_is_left(first.expire_time, Duration::from_secs(9)).await;
+        tokend
+            .simulator
+            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(3600)));
 
-        assert_eq!(tokend.get_with(good_for(20)).await.unwrap().generation, 1);
-        let renewed = tokend.get_with(good_for(29)).await.unwrap();
+        assert_eq!(tokend.get_with(good_for(5)).await.unwrap().generation, 1);
+        let renewed = tokend.get_with(good_for(9)).await.unwrap();
         assert_eq!((renewed.generation, warnings(&renewed)), (2, vec![]));
         assert!(renewed.expire_time.unwrap().seconds > first.expire_time.unwrap().seconds);
         assert_eq!(tokend.simulator.ledger().refreshes(), 1, "{database:?}");
@@ -37,12 +40,39 @@ async fn a_token_that_is_too_short_is_renewed_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_a_tokens_life_is_no_reason_for_a_storm_of_renewals() {
+async fn nobody_waits_long_on_a_silent_provider_while_a_token_works() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend
+        .simulator
+        .change(|b| b.access_token_lifetime = Some(Duration::from_secs(20)));
+    tokend.connect_shared().await;
+    let first = tokend.get().await.unwrap();
+    until_less_is_left(first.expire_time, Duration::from_secs(18)).await;
+    let gate = tokend.simulator.faults().hold(Endpoint::Token);
+
+    // The provider is silent for as long as the gate is shut: the answer comes before it opens.
+    let vended = tokend.get_with(good_for(18)).await.unwrap();
+    assert_eq!(vended.access_token, first.access_token);
+    assert_eq!(warnings(&vended), [v1::WarningCode::RenewalFailing]);
+    gate.waiting(1).await;
+    gate.open();
+
+    let renewed = eventually("the renewal goes on", async || {
+        let vended = tokend.get().await.unwrap();
+        (vended.generation == 2).then_some(())
+    });
+    renewed.await;
+    assert_eq!(tokend.simulator.ledger().refreshes(), 1);
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_life_and_more_is_no_reason_for_a_storm_of_renewals() {
     let tokend = Tokend::start(Options::default()).await;
     tokend.connect_shared().await;
     let calls = tokend.simulator.ledger().token_calls();
-    for _ in 0..50 {
-        let vended = tokend.get_with(good_for(7200)).await.unwrap();
+    for min_ttl in [3600, 7200].repeat(25) {
+        let vended = tokend.get_with(good_for(min_ttl)).await.unwrap();
         assert_eq!(warnings(&vended), [v1::WarningCode::ShortLived]);
         assert_eq!(vended.generation, 1);
     }
@@ -60,16 +90,16 @@ async fn a_valid_token_that_cannot_be_renewed_comes_with_a_warning() {
         .await;
         tokend
             .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(30)));
+            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(10)));
         tokend.connect_shared().await;
         let first = tokend.get().await.unwrap();
-        until_less_is_left(&first, Duration::from_secs(29)).await;
+        until_less_is_left(first.expire_time, Duration::from_secs(9)).await;
         tokend
             .simulator
             .faults()
             .always(Endpoint::Token, Some(Fault::status(500)));
 
-        let vended = tokend.get_with(good_for(29)).await.unwrap();
+        let vended = tokend.get_with(good_for(9)).await.unwrap();
         assert_eq!(vended.generation, 1, "{database:?}");
         assert_eq!(vended.access_token, first.access_token);
         assert_eq!(warnings(&vended), [v1::WarningCode::RenewalFailing]);

@@ -1,14 +1,12 @@
 //! A grant that the provider calls dead: believed the second time, healed by connecting again.
 
-use std::time::Duration;
-
 use tokend_api::v1;
-use tokend_simulator::{Endpoint, Fault};
+use tokend_simulator::{Behaviour, Endpoint, Fault};
 use tokend_tests::{Options, Tokend};
 use tonic::Code;
 
 use crate::answers::{
-    eventually, instead_of, on_each_database, only_connection, refused, until_run_out,
+    eventually, instead_of, on_each_database, only_connection, refused, with_a_token_that_ran_out,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,20 +15,12 @@ async fn one_refusal_does_not_end_a_connection() {
         let configure = |config: &mut tokend_server::config::Config| {
             config.vending.confirm_after_seconds = 1;
         };
-        let tokend = Tokend::start(Options {
+        let options = Options {
             database,
             configure,
             ..Options::default()
-        })
-        .await;
-        tokend
-            .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(1)));
-        tokend.connect_shared().await;
-        until_run_out(&tokend.get().await.unwrap()).await;
-        tokend
-            .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(3600)));
+        };
+        let (tokend, _) = with_a_token_that_ran_out(options).await;
         let faults = tokend.simulator.faults();
         faults.push(Endpoint::Token, Fault::error(400, "invalid_grant"));
         let answer = tokend.get().await;
@@ -54,17 +44,12 @@ async fn a_grant_revoked_at_the_provider_needs_its_user_and_connecting_again_hea
         let configure = |config: &mut tokend_server::config::Config| {
             config.vending.confirm_after_seconds = 1;
         };
-        let tokend = Tokend::start(Options {
+        let options = Options {
             database,
             configure,
             ..Options::default()
-        })
-        .await;
-        tokend
-            .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(1)));
-        let connection = tokend.connect_shared().await;
-        until_run_out(&tokend.get().await.unwrap()).await;
+        };
+        let (tokend, connection) = with_a_token_that_ran_out(options).await;
         tokend.simulator.revoke_by_user("user-1");
         let ledger = tokend.simulator.ledger();
         let calls = ledger.token_calls();
@@ -94,9 +79,6 @@ async fn a_grant_revoked_at_the_provider_needs_its_user_and_connecting_again_hea
             "{database:?}: nobody asks a dead grant"
         );
 
-        tokend
-            .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(3600)));
         let again = tokend.connect_shared().await;
         assert_eq!(again.connection_id, connection.connection_id);
         assert_eq!(again.status(), v1::ConnectionStatus::Authorized);
@@ -114,4 +96,65 @@ async fn a_grant_revoked_at_the_provider_needs_its_user_and_connecting_again_hea
         tokend.stop().await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_end_that_callers_report_again_and_again_needs_its_user() {
+    on_each_database(async |database| {
+        let tokend = Tokend::start(Options {
+            database,
+            configure: |config| config.vending.confirm_after_seconds = 1,
+            behaviour: Behaviour {
+                announces_lifetime: false,
+                issues_refresh_tokens: false,
+                ..Behaviour::default()
+            },
+        })
+        .await;
+        tokend.connect_shared().await;
+        let vended = tokend.get().await.unwrap();
+        assert_eq!(vended.expire_time, None);
+
+        let complain = async || {
+            let answer = tokend.get_with(instead_of(vended.generation)).await;
+            refused(answer, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED");
+        };
+        complain().await;
+        // One complaint ends nothing: others still get the token.
+        assert_eq!(
+            tokend.get().await.unwrap().access_token,
+            vended.access_token
+        );
+        let ended = eventually("the complaint is believed", async || {
+            complain().await;
+            let connection = only_connection(&tokend).await;
+            (connection.status() == v1::ConnectionStatus::Error).then_some(())
+        });
+        ended.await;
+        tokend.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_renewal_does_not_wait_for_a_pause() {
+    let (tokend, connection) = with_a_token_that_ran_out(Options::default()).await;
+    let faults = tokend.simulator.faults();
+    faults.push(Endpoint::Token, Fault::error(400, "invalid_grant"));
+    let answer = tokend.get().await;
+    refused(answer, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED");
+
+    let refresh = v1::RefreshConnectionRequest {
+        connection_id: connection.connection_id,
+        ..Default::default()
+    };
+    let mut admin = tokend.operator.admin();
+    let renewed = admin
+        .refresh_connection(refresh)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(renewed.renewed);
+    assert_eq!(tokend.get().await.unwrap().generation, 2);
+    tokend.stop().await;
 }

@@ -1,43 +1,31 @@
 //! Renewing over generations: what the provider says of refresh tokens is taken at its word.
 
-use std::time::Duration;
-
 use tokend_simulator::Rotation;
 use tokend_tests::{Options, Tokend, databases};
 
-use crate::answers::{instead_of, on_each_database, only_connection, until_run_out};
+use crate::answers::{instead_of, on_each_database, only_connection, with_a_token_that_ran_out};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_ran_out_is_renewed_by_asking_for_it() {
     on_each_database(async |database| {
-        let tokend = Tokend::start(Options {
+        let options = Options {
             database,
             ..Options::default()
-        })
-        .await;
-        tokend
-            .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(1)));
-        tokend.connect_shared().await;
-        let first = tokend.get().await.unwrap();
-        until_run_out(&first).await;
-        tokend
-            .simulator
-            .change(|b| b.access_token_lifetime = Some(Duration::from_secs(3600)));
-
-        let second = tokend.get().await.unwrap();
+        };
+        let (tokend, before) = with_a_token_that_ran_out(options).await;
+        let vended = tokend.get().await.unwrap();
         assert_eq!(
-            (second.generation, &second.connection_id),
-            (2, &first.connection_id)
+            (vended.generation, &vended.connection_id),
+            (2, &before.connection_id)
         );
         assert!(
             tokend
                 .simulator
                 .ledger()
-                .is_access_token_live(&second.access_token)
+                .is_access_token_live(&vended.access_token)
         );
-        assert_eq!(second.account, first.account);
-        assert_eq!(second.scopes, first.scopes);
+        assert_eq!(vended.account, before.account);
+        assert_eq!(vended.scopes, before.scopes);
         tokend.stop().await;
     })
     .await;

@@ -27,6 +27,7 @@ struct Rig {
     client_id: String,
     client_secret: String,
     client_auth: &'static str,
+    http: reqwest::Client,
     wire: Wiretap,
     _provider: Child,
 }
@@ -60,6 +61,16 @@ async fn a_connected_account_is_renewed_twice_and_revoked() {
         }
         tokens.dedup();
         assert_eq!(tokens.len(), 3, "a token was vended twice");
+
+        // The provider takes either way from every client: what tokend did is seen on the wire.
+        let in_header = rig
+            .wire
+            .requests()
+            .to_lowercase()
+            .contains("authorization: basic ");
+        let in_body = rig.wire.requests().contains("client_secret=");
+        let basic = client_auth == "client_secret_basic";
+        assert_eq!((in_header, in_body), (basic, !basic), "{client_auth}");
 
         let delete = v1::DeleteConnectionRequest {
             connection_id: connection.connection_id,
@@ -158,6 +169,7 @@ impl Rig {
             client_id,
             client_secret,
             client_auth,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
             wire,
             _provider: provider,
         };
@@ -287,7 +299,7 @@ date = 2026-11-21
 
     /// Calls an API with a token: the status of the answer.
     async fn userinfo(&self, access_token: &str) -> u16 {
-        let request = reqwest::Client::new().get(format!("{}/me", self.issuer));
+        let request = self.http.get(format!("{}/me", self.issuer));
         request
             .bearer_auth(access_token)
             .send()
@@ -313,7 +325,7 @@ date = 2026-11-21
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let mut form = form.to_vec();
-        let mut request = reqwest::Client::new().post(format!("{}{path}", self.issuer));
+        let mut request = self.http.post(format!("{}{path}", self.issuer));
         if self.client_auth == "client_secret_post" {
             form.extend([
                 ("client_id", self.client_id.as_str()),

@@ -3,31 +3,50 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
-    net::{TcpListener, TcpStream},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 
 /// A running wire; it ends with the test's runtime.
 pub(crate) struct Wiretap {
     /// Where it is entered, as a URL.
     pub(crate) url: String,
-    answers: Arc<Mutex<Vec<u8>>>,
+    requests: Written,
+    answers: Written,
 }
+
+type Written = Arc<Mutex<Vec<u8>>>;
 
 impl Wiretap {
     /// A wire to this `host:port`.
     pub(crate) async fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let answers = Arc::new(Mutex::new(Vec::new()));
-        let (address, written_down) = (address.to_owned(), answers.clone());
+        let (requests, answers) = (Written::default(), Written::default());
+        let address = address.to_owned();
+        let written = (requests.clone(), answers.clone());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let far = TcpStream::connect(&address).await.unwrap();
-                tokio::spawn(pass_on(near, far, written_down.clone()));
+                let ((near_in, near_out), (far_in, far_out)) =
+                    (near.into_split(), far.into_split());
+                tokio::spawn(pass_on(near_in, far_out, written.0.clone()));
+                tokio::spawn(pass_on(far_in, near_out, written.1.clone()));
             }
         });
-        Self { url, answers }
+        Self {
+            url,
+            requests,
+            answers,
+        }
+    }
+
+    /// All requests, as they were sent.
+    pub(crate) fn requests(&self) -> String {
+        String::from_utf8_lossy(&self.requests.lock().unwrap()).into_owned()
     }
 
     /// The values that this member had in all JSON answers, in order.
@@ -42,18 +61,12 @@ impl Wiretap {
     }
 }
 
-async fn pass_on(near: TcpStream, far: TcpStream, answers: Arc<Mutex<Vec<u8>>>) {
-    let ((mut near_in, mut near_out), (mut far_in, mut far_out)) =
-        (near.into_split(), far.into_split());
-    let requests = tokio::spawn(async move {
-        let _ = copy(&mut near_in, &mut far_out).await;
-    });
+async fn pass_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, written: Written) {
     let mut buffer = vec![0; 16 * 1024];
-    while let Ok(count @ 1..) = far_in.read(&mut buffer).await {
-        answers.lock().unwrap().extend_from_slice(&buffer[..count]);
-        if near_out.write_all(&buffer[..count]).await.is_err() {
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        written.lock().unwrap().extend_from_slice(&buffer[..count]);
+        if to.write_all(&buffer[..count]).await.is_err() {
             break;
         }
     }
-    requests.abort();
 }

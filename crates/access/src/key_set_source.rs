@@ -67,7 +67,7 @@ pub(crate) struct KeySetSource {
     clock: Arc<dyn Clock>,
     options: KeySetOptions,
     known: ArcSwapOption<Known>,
-    last_fetch: Mutex<Option<Fetch>>,
+    last_fetch: Arc<Mutex<Option<Fetch>>>,
 }
 
 struct Known {
@@ -104,7 +104,7 @@ impl KeySetSource {
             clock,
             options,
             known: ArcSwapOption::empty(),
-            last_fetch: Mutex::new(None),
+            last_fetch: Arc::default(),
         }
     }
 
@@ -154,26 +154,29 @@ impl KeySetSource {
     }
 
     /// Whether the last fetch succeeded, after fetching if it is long enough ago. Those who come while a fetch runs
-    /// wait for it instead of starting another.
-    async fn fetch_if_due(&self) -> bool {
-        let mut last_fetch = self.last_fetch.lock().await;
-        let now = self.clock.now();
+    /// wait for it instead of starting another; it runs to its end even if all of them go away.
+    async fn fetch_if_due(self: &Arc<Self>) -> bool {
+        let mut last_fetch = Arc::clone(&self.last_fetch).lock_owned().await;
         if let Some(last) = *last_fetch
-            && !self.is_due(Some(last), now)
+            && !self.is_due(Some(last), self.clock.now())
         {
             return last.succeeded;
         }
-        // Noted before, so that a fetch whose waiter went away counts too.
-        *last_fetch = Some(Fetch {
-            time: now,
-            succeeded: false,
+        let source = Arc::clone(self);
+        let fetch = tokio::spawn(async move {
+            let succeeded = source.fetch_and_store().await;
+            let time = source.clock.now();
+            *last_fetch = Some(Fetch { time, succeeded });
+            succeeded
         });
-        let succeeded = match self.fetch().await {
+        fetch.await.unwrap_or(false)
+    }
+
+    async fn fetch_and_store(&self) -> bool {
+        let fetch_time = self.clock.now();
+        match self.fetch().await {
             Ok(keys) => {
-                self.known.store(Some(Arc::new(Known {
-                    keys,
-                    fetch_time: now,
-                })));
+                self.known.store(Some(Arc::new(Known { keys, fetch_time })));
                 true
             }
             Err(error) => {
@@ -181,12 +184,7 @@ impl KeySetSource {
                 tracing::warn!(error, location = ?self.location, "an issuer's keys cannot be fetched");
                 false
             }
-        };
-        *last_fetch = Some(Fetch {
-            time: now,
-            succeeded,
-        });
-        succeeded
+        }
     }
 
     fn is_due(&self, last: Option<Fetch>, now: Timestamp) -> bool {

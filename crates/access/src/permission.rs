@@ -30,7 +30,7 @@ impl fmt::Display for Action {
             Self::VendForUser => "get app users' connections",
             Self::Connect => "connect app users",
             Self::Disconnect => "disconnect app users",
-            Self::ReadMetadata => "list connections",
+            Self::ReadMetadata => "list what is there",
             Self::Administer => "administer",
         })
     }

@@ -139,19 +139,19 @@ impl ports::Catalogue for Catalogue {
             .check_connection_config(&connector.connection_config, given)
     }
 
-    fn with_definitions(
+    fn overlay(
         &self,
         workspace: &WorkspaceName,
         definitions: &[(IntegrationTypeName, String)],
     ) -> Result<Arc<dyn ports::Catalogue>, InvalidDefinition> {
-        let wider = Self {
+        let overlaid = Self {
             embedded: self.embedded.clone(),
             defined: ArcSwap::new(self.defined.load_full()),
         };
         for (name, definition) in definitions {
-            ports::Catalogue::define(&wider, workspace, name, definition)?;
+            ports::Catalogue::define(&overlaid, workspace, name, definition)?;
         }
-        Ok(Arc::new(wider))
+        Ok(Arc::new(overlaid))
     }
 
     fn define(
@@ -268,6 +268,38 @@ mod tests {
     }
 
     #[test]
+    fn an_overlay_knows_more_and_leaves_the_catalogue_as_it_was() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let (here, there) = (WorkspaceName::new("here")?, WorkspaceName::new("there")?);
+        let [defined, planned] = ["defined", "planned"].map(IntegrationTypeName::new);
+        let (defined, planned) = (defined?, planned?);
+        let text = include_str!("../types/share_point.toml");
+        catalogue.define(&here, &defined, text)?;
+        let github = IntegrationTypeName::new("github")?;
+        let own = include_str!("../types/github.toml").replace("\"GitHub\"", "\"Our GitHub\"");
+        let definitions = [(planned.clone(), text.to_owned()), (github.clone(), own)];
+        let overlaid = catalogue.overlay(&here, &definitions)?;
+        for name in [&defined, &planned] {
+            assert!(overlaid.get(&here, name).is_some(), "{name}");
+            assert!(overlaid.get(&there, name).is_none(), "{name}");
+        }
+        let config = values(&[("tenant", "acme.test")]);
+        assert_eq!(
+            overlaid.check_connector_config(&here, &planned, &config)?,
+            config
+        );
+        assert!(catalogue.get(&here, &planned).is_none());
+        assert!(catalogue.get(&here, &defined).is_some());
+        let shown = |catalogue: &dyn ports::Catalogue| {
+            let found = catalogue.get(&here, &github);
+            found.map(|one| one.display_name.clone())
+        };
+        assert_eq!(shown(&*overlaid).as_deref(), Some("Our GitHub"));
+        assert_eq!(shown(&catalogue).as_deref(), Some("GitHub"));
+        Ok(())
+    }
+
+    #[test]
     fn a_slip_of_the_pen_is_understood() -> Outcome {
         let catalogue = Catalogue::embedded()?;
         let workspace = WorkspaceName::default_workspace();
@@ -288,7 +320,10 @@ mod tests {
         let catalogue = Catalogue::embedded()?;
         let name = IntegrationTypeName::new("acme")?;
         let good = include_str!("../types/share_point.toml");
-        catalogue.check_definition(&name, good)?;
+        let workspace = WorkspaceName::default_workspace();
+        let with = |text: &str| catalogue.overlay(&workspace, &[(name.clone(), text.to_owned())]);
+        assert!(with(good)?.get(&workspace, &name).is_some());
+        assert!(catalogue.get(&workspace, &name).is_none(), "taken unasked");
         for (from, to, told) in [
             (
                 "category =",
@@ -341,11 +376,7 @@ mod tests {
         ] {
             assert!(good.contains(from), "{from}");
             let bad = good.replacen(from, to, 1);
-            let error = catalogue
-                .check_definition(&name, &bad)
-                .err()
-                .map(|error| error.0)
-                .unwrap_or_default();
+            let error = with(&bad).err().map(|error| error.0).unwrap_or_default();
             for words in told {
                 assert!(error.contains(words), "{to}: {words} is not in {error}");
             }

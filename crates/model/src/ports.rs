@@ -40,6 +40,12 @@ pub enum StorageError {
     /// The row changed since it was read, or is gone.
     #[error("it was changed by somebody else")]
     Changed,
+    /// What was to be removed has connections that would go with it.
+    #[error("connections rest on it: {connections}")]
+    InUse {
+        /// How many.
+        connections: u64,
+    },
     /// A row cannot be read: its sealed value does not open, or a value is not of its kind.
     #[error("{what} cannot be read: {why}")]
     Corrupt {

@@ -23,7 +23,7 @@ pub struct RefreshPolicy {
 pub enum Freshness {
     /// Good for long enough.
     Fresh,
-    /// Good for long enough only because more was asked for than the token's whole life: renewing cannot help.
+    /// Valid, not for as long as asked, but as young as the provider makes them: renewing would not help.
     AsFreshAsItGets,
     /// Valid, but not for as long as asked: to be renewed first.
     Short,
@@ -61,10 +61,12 @@ impl RefreshPolicy {
         if remaining <= margin {
             return Freshness::RunOut;
         }
+        // Renewing a token that has hardly begun to age would be a renewal a call.
+        let young = between(received, now) < lifetime / 20;
         let asked = min_ttl.unwrap_or((lifetime / 10).min(self.default_min_ttl));
         if remaining >= asked {
             Freshness::Fresh
-        } else if asked >= lifetime && remaining >= lifetime / 2 {
+        } else if asked >= lifetime && remaining >= lifetime / 2 || young {
             Freshness::AsFreshAsItGets
         } else {
             Freshness::Short
@@ -99,7 +101,7 @@ mod tests {
     fn freshness_follows_life_and_wish() {
         let policy = RefreshPolicy::default();
         let hour = Expiry::At(at(3600));
-        let cases: [(i64, Option<u64>, Freshness); 9] = [
+        let cases: [(i64, Option<u64>, Freshness); 10] = [
             (0, None, Freshness::Fresh),
             (3540, None, Freshness::Fresh),
             (3541, None, Freshness::Short),
@@ -107,7 +109,8 @@ mod tests {
             (3600, None, Freshness::RunOut),
             (9999, Some(0), Freshness::RunOut),
             (100, Some(3500), Freshness::Fresh),
-            (101, Some(3500), Freshness::Short),
+            (101, Some(3500), Freshness::AsFreshAsItGets),
+            (180, Some(3500), Freshness::Short),
             (100, Some(7200), Freshness::AsFreshAsItGets),
         ];
         for (now, min_ttl, expected) in cases {

@@ -107,7 +107,7 @@ impl AuthorizationServer for OAuthClient {
         }
         let (url, state) = request.url();
         Ok(AuthorizeUrl {
-            url: url.into(),
+            url: Secret::new(url),
             state: Secret::new(state.into_secret()),
             pkce_verifier: Secret::new(verifier.into_secret()),
         })

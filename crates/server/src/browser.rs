@@ -14,7 +14,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tokend_model::{AuthorizationId, Connector, Secret};
-use tokend_vending::{CallbackOutcome, Error, ProviderCallback, Vending};
+use tokend_vending::{CallbackOutcome, Error, ProviderCallback, Vending, binding_name};
 use tower_http::{limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer};
 use url::Url;
 
@@ -58,7 +58,7 @@ async fn start(State(pages): State<Arc<Pages>>, Path(ticket): Path<String>) -> R
             let cookie = cookie::bind(&opened, pages.https);
             (
                 [(header::SET_COOKIE, cookie)],
-                Redirect::to(&opened.provider_url),
+                Redirect::to(opened.provider_url.expose()),
             )
                 .into_response()
         }
@@ -85,9 +85,8 @@ async fn callback(
         return page::error(&Error::invalid("state", "is missing or there twice"));
     };
     let state = query.state.map(Secret::new);
-    let browser_binding = state
-        .as_ref()
-        .and_then(|state| cookie::read(&headers, state));
+    let binding = state.as_ref().map(binding_name).unwrap_or_default();
+    let browser_binding = cookie::read(&headers, &binding);
     let callback = ProviderCallback {
         context: context.clone(),
         state,
@@ -96,7 +95,7 @@ async fn callback(
         browser_binding,
     };
     match pages.vending.receive_callback(&callback).await {
-        Ok(outcome) => pages.answer(&context, outcome).await,
+        Ok(outcome) => pages.answer(&context, &binding, outcome).await,
         Err(error) => page::error(&error),
     }
 }
@@ -105,6 +104,8 @@ async fn callback(
 struct Completion {
     authorization_id: String,
     completion_token: String,
+    /// The name of the cookie that the page was shown with.
+    binding: String,
 }
 
 /// `POST /oauth/complete/{context}`: the user confirmed on our own page.
@@ -120,10 +121,13 @@ async fn complete(
     let Ok(id) = AuthorizationId::new(form.authorization_id) else {
         return page::error(&Error::AuthorizationNotFound);
     };
+    let Some(binding) = cookie::read(&headers, &form.binding) else {
+        return page::error(&Error::CompletionMismatch);
+    };
     let token = Secret::new(form.completion_token);
     match pages
         .vending
-        .complete_in_browser(&context, &id, &token)
+        .complete_in_browser(&context, &id, &token, &binding)
         .await
     {
         Ok(connection) => {
@@ -136,7 +140,7 @@ async fn complete(
 }
 
 impl Pages {
-    async fn answer(&self, context: &str, outcome: CallbackOutcome) -> Response {
+    async fn answer(&self, context: &str, binding: &str, outcome: CallbackOutcome) -> Response {
         match outcome {
             CallbackOutcome::ReturnTo(url) => Redirect::to(url.expose()).into_response(),
             CallbackOutcome::Confirm {
@@ -144,7 +148,13 @@ impl Pages {
                 completion_token,
             } => {
                 let service = self.service_name(context).await;
-                page::confirm(context, &service, &authorization, &completion_token)
+                page::confirm(
+                    context,
+                    &service,
+                    &authorization,
+                    &completion_token,
+                    binding,
+                )
             }
             CallbackOutcome::StarterCompletes(_) => page::message(
                 StatusCode::OK,

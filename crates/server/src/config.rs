@@ -13,6 +13,9 @@ use tokend_model::Secret;
 /// All keys with their defaults and meanings: the reference.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
+/// No time may be longer, in seconds: a longer one is a slip, and sums of times with it could overflow.
+const LONGEST_SPAN: u64 = 365 * 24 * 60 * 60;
+
 /// What `tokend serve` is run with. The keys are explained in [`DEFAULTS`].
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -246,29 +249,83 @@ impl Config {
                 "http.public_url {public_url:?}: must be http:// or https://, a host, and nothing after the port"
             ));
         }
-        for (key, value) in [
-            (
-                "connect.authorization_ttl_seconds",
-                self.connect.authorization_ttl_seconds,
-            ),
-            (
-                "vending.flush_uses_seconds",
-                self.vending.flush_uses_seconds,
-            ),
-            ("oauth.timeout_seconds", self.oauth.timeout_seconds),
-            (
-                "grpc.request_timeout_seconds",
-                self.grpc.request_timeout_seconds,
-            ),
-        ] {
-            if value == 0 {
-                wrong.push(format!("{key}: must be at least 1"));
+        for (key, value, least) in self.spans() {
+            if value < least || value > LONGEST_SPAN {
+                wrong.push(format!(
+                    "{key} = {value}: must be {least} to {LONGEST_SPAN} (a year)"
+                ));
             }
+        }
+        if self.oauth.connect_timeout_seconds >= self.oauth.timeout_seconds {
+            wrong.push(
+                "oauth.connect_timeout_seconds must be less than oauth.timeout_seconds, which includes it"
+                    .to_owned(),
+            );
+        }
+        if self.database.max_connections == 0 {
+            wrong.push("database.max_connections: must be at least 1".to_owned());
         }
         match wrong.is_empty() {
             true => Ok(()),
             false => Err(ConfigError::Invalid(wrong)),
         }
+    }
+
+    /// Each key in seconds, with its value and the least it may be. What may be 0 means "at once" or "not at all".
+    fn spans(&self) -> [(&'static str, u64, u64); 11] {
+        let Self {
+            grpc,
+            database,
+            connect,
+            vending,
+            oauth,
+            ..
+        } = self;
+        [
+            (
+                "grpc.request_timeout_seconds",
+                grpc.request_timeout_seconds,
+                1,
+            ),
+            (
+                "database.acquire_timeout_seconds",
+                database.acquire_timeout_seconds,
+                1,
+            ),
+            (
+                "connect.authorization_ttl_seconds",
+                connect.authorization_ttl_seconds,
+                1,
+            ),
+            (
+                "vending.default_min_ttl_seconds",
+                vending.default_min_ttl_seconds,
+                0,
+            ),
+            (
+                "vending.first_pause_seconds",
+                vending.first_pause_seconds,
+                0,
+            ),
+            (
+                "vending.longest_pause_seconds",
+                vending.longest_pause_seconds,
+                0,
+            ),
+            (
+                "vending.confirm_after_seconds",
+                vending.confirm_after_seconds,
+                0,
+            ),
+            ("vending.claim_wait_seconds", vending.claim_wait_seconds, 0),
+            ("vending.flush_uses_seconds", vending.flush_uses_seconds, 1),
+            ("oauth.timeout_seconds", oauth.timeout_seconds, 1),
+            (
+                "oauth.connect_timeout_seconds",
+                oauth.connect_timeout_seconds,
+                1,
+            ),
+        ]
     }
 
     /// How long an authorization may take.
@@ -383,6 +440,44 @@ mod tests {
         assert!(error.contains("tls_private_key_file"), "{error}");
         let error = load("[http]\npublic_url = 'https://t.example/base'").expect_err("a path");
         assert!(error.contains("http.public_url"), "{error}");
+    }
+
+    #[test]
+    fn every_time_is_at_most_a_year() {
+        let defaults: toml::Table = DEFAULTS.parse().expect("the file is TOML");
+        let mut checked = 0;
+        for (section, keys) in &defaults {
+            let keys = keys.as_table().expect("a section");
+            for key in keys.keys().filter(|key| key.ends_with("_seconds")) {
+                let with = |value: u64| load(&format!("[{section}]\n{key} = {value}"));
+                for too_long in [LONGEST_SPAN + 1, i64::MAX.unsigned_abs()] {
+                    let error = with(too_long).expect_err(key);
+                    assert!(error.contains(&format!("{section}.{key} = ")), "{error}");
+                }
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, Config::defaults().expect("loads").spans().len());
+        assert!(load("[oauth]\ntimeout_seconds = 31536000").is_ok());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let error = load(
+            "[grpc]\nrequest_timeout_seconds = 0\n\
+             [database]\nmax_connections = 0\nacquire_timeout_seconds = 0\n\
+             [oauth]\ntimeout_seconds = 5\nconnect_timeout_seconds = 5",
+        )
+        .expect_err("four mistakes");
+        for key in [
+            "grpc.request_timeout_seconds",
+            "database.max_connections",
+            "database.acquire_timeout_seconds",
+            "oauth.connect_timeout_seconds",
+        ] {
+            assert!(error.contains(key), "{key}: {error}");
+        }
+        assert_eq!(error.lines().count(), 4, "{error}");
     }
 
     #[test]

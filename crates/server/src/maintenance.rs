@@ -2,9 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
+use chrono::{Datelike, TimeDelta};
 use tokend_access::ApiKey;
 use tokend_model::{
-    Secret, WorkspaceName,
+    Secret, Timestamp, WorkspaceName,
     ports::{ApiKeys, CallerRole, Clock},
 };
 
@@ -56,12 +57,15 @@ pub async fn add_caller(config: &Config, caller: NewCaller) -> Result<AddedCalle
         true => CallerRole::Operator,
         false => CallerRole::Backend,
     };
+    let now = SystemClock.now();
+    let expire_time = caller
+        .expires_in
+        .map(|time_to_live| expire_time(now, time_to_live))
+        .transpose()?;
     let storage = open_storage(config).await?;
     if config.database.migrate_on_start {
         storage.migrate().await.map_err(StartError::Migrate)?;
     }
-    let now = SystemClock.now();
-    let expire_time = caller.expires_in.map(|time_to_live| now + time_to_live);
     let key = ApiKey::generate(caller.name, workspace, role, now, expire_time)?;
     ApiKeys::insert(&storage, &key.record)
         .await
@@ -71,4 +75,30 @@ pub async fn add_caller(config: &Config, caller: NewCaller) -> Result<AddedCalle
         key_id: key.record.key_id,
         expire_time: expire_time.map(|time| time.to_rfc3339()),
     })
+}
+
+/// When a key ends; RFC 3339 and the databases know years of four digits.
+fn expire_time(now: Timestamp, time_to_live: Duration) -> Result<Timestamp, StartError> {
+    TimeDelta::from_std(time_to_live)
+        .ok()
+        .and_then(|time_to_live| now.checked_add_signed(time_to_live))
+        .filter(|time| time.year() <= 9999)
+        .ok_or(StartError::ExpiresTooLate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_would_outlive_the_calendar_is_refused() {
+        let now = SystemClock.now();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let tomorrow = expire_time(now, day).expect("a day");
+        assert_eq!(tomorrow - now, TimeDelta::days(1));
+        for too_long in [day * 365 * 9000, day * u32::MAX, Duration::MAX] {
+            let refused = expire_time(now, too_long);
+            assert!(matches!(refused, Err(StartError::ExpiresTooLate)));
+        }
+    }
 }

@@ -27,7 +27,11 @@ pub struct Server {
     stop_upkeep: CancellationToken,
     listeners: TaskTracker,
     upkeep: TaskTracker,
+    grace: Duration,
 }
+
+/// Added to the longest a call may take before a stop goes on without it.
+const GRACE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Why the server does not start, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +78,11 @@ pub enum StartError {
     /// A workspace's name is none.
     #[error("{0}")]
     Workspace(String),
+    /// A caller's key was to end at a time that cannot be written down.
+    #[error(
+        "a key cannot expire after the year 9999; make it shorter, or leave it out for one that does not expire"
+    )]
+    ExpiresTooLate,
     /// The operating system gives no random numbers.
     #[error(transparent)]
     Randomness(#[from] tokend_access::RandomnessUnavailable),
@@ -137,6 +146,10 @@ impl Server {
             stop_upkeep.clone(),
         ));
         upkeep.spawn(upkeep::reload_keys(admission.clone(), stop_upkeep.clone()));
+        upkeep.spawn(upkeep::reload_integration_types(
+            vending.clone(),
+            stop_upkeep.clone(),
+        ));
 
         let vending = vending.clone();
         let (health, serve_grpc) = grpc::prepare(config, wired).await?;
@@ -158,6 +171,7 @@ impl Server {
             stop_upkeep,
             listeners,
             upkeep,
+            grace: grace(config),
         })
     }
 
@@ -182,21 +196,38 @@ impl Server {
     }
 
     /// Ends in order: health says so, no new calls, calls in flight and exchanges with providers finish, use counts
-    /// are written.
+    /// are written. A connection that somebody keeps open does not hold this up for longer than the longest call.
     pub async fn stop(self) {
         tracing::info!("tokend is stopping");
         self.readiness.set(false);
         self.health.set_serving(false).await;
         self.stop_listening.cancel();
         self.health.end_watches().await;
-        self.listeners.close();
-        self.listeners.wait().await;
+        ended(&self.listeners, self.grace, "calls and connections").await;
         self.stop_upkeep.cancel();
-        self.upkeep.close();
-        self.upkeep.wait().await;
+        ended(&self.upkeep, self.grace, "the upkeep").await;
         self.vending.drain().await;
         tracing::info!("tokend has stopped");
     }
+}
+
+/// Longer than the longest call: a browser's waits for the provider, a backend's for what the configuration allows.
+fn grace(config: &Config) -> Duration {
+    let longest = config
+        .grpc
+        .request_timeout_seconds
+        .max(config.oauth.timeout_seconds);
+    Duration::from_secs(longest) + GRACE_MARGIN
+}
+
+/// Waits for the tasks to end, for so long at most; answers whether they did.
+async fn ended(tasks: &TaskTracker, grace: Duration, what: &'static str) -> bool {
+    tasks.close();
+    let ended = tokio::time::timeout(grace, tasks.wait()).await.is_ok();
+    if !ended {
+        tracing::warn!(?grace, "{what} did not end in time; the stop goes on");
+    }
+    ended
 }
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -215,5 +246,29 @@ async fn serve_http(listener: TcpListener, routes: axum::Router, stop: Cancellat
         .await;
     if let Err(error) = served {
         tracing::error!(%error, "an HTTP listener ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_waits_for_what_ends_and_for_no_more() {
+        let tasks = TaskTracker::new();
+        tasks.spawn(tokio::task::yield_now());
+        assert!(ended(&tasks, Duration::from_secs(60), "tasks").await);
+        tasks.spawn(std::future::pending::<()>());
+        assert!(!ended(&tasks, Duration::from_millis(10), "tasks").await);
+    }
+
+    #[test]
+    fn the_grace_is_longer_than_the_longest_call() {
+        let mut config = Config::defaults().expect("the defaults load");
+        config.oauth.timeout_seconds = 60;
+        for (request_timeout, longest) in [(75, 75), (30, 60)] {
+            config.grpc.request_timeout_seconds = request_timeout;
+            assert!(grace(&config) > Duration::from_secs(longest));
+        }
     }
 }

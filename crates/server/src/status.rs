@@ -11,6 +11,15 @@ use tokend_vending::{ConnectLink, Error};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
+/// No value of metadata is longer in bytes: what it repeats of a request may be, and a client refuses long trailers.
+const LONGEST_VALUE: usize = 255;
+
+/// No message is longer in bytes, for the same reason.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// No more field violations than these are told.
+const MOST_VIOLATIONS: usize = 10;
+
 /// A use case's error.
 pub(crate) fn of(error: &Error) -> Status {
     about(error, Vec::new())
@@ -22,16 +31,19 @@ pub(crate) fn about(error: &Error, asked: Vec<(&'static str, String)>) -> Status
     let mut details = ErrorDetails::new();
     let mut metadata = metadata(error);
     for (key, value) in asked {
-        metadata.entry(key.to_owned()).or_insert(value);
+        metadata
+            .entry(key.to_owned())
+            .or_insert_with(|| cut(value, LONGEST_VALUE));
     }
     details.set_error_info(reason.reason(), ERROR_DOMAIN, metadata);
     match error {
         Error::InvalidField { field, why } => {
-            details.add_bad_request_violation(*field, why.as_str());
+            details.add_bad_request_violation(*field, cut(why.clone(), LONGEST_VALUE));
         }
         Error::InvalidConnectionConfig(invalid) => {
-            for (key, why) in &invalid.violations {
-                details.add_bad_request_violation(format!("connection_config.{key}"), why.as_str());
+            for (key, why) in invalid.violations.iter().take(MOST_VIOLATIONS) {
+                let field = cut(format!("connection_config.{key}"), LONGEST_VALUE);
+                details.add_bad_request_violation(field, cut(why.clone(), LONGEST_VALUE));
             }
         }
         Error::NotConnected {
@@ -42,7 +54,7 @@ pub(crate) fn about(error: &Error, asked: Vec<(&'static str, String)>) -> Status
         } => {
             details.add_help_link(
                 "Send the user here to connect the account",
-                &link.redirect_url,
+                link.redirect_url.expose(),
             );
         }
         _ => {}
@@ -50,7 +62,7 @@ pub(crate) fn about(error: &Error, asked: Vec<(&'static str, String)>) -> Status
     if let Some(retry_after) = retry_after(error) {
         details.set_retry_info(Some(retry_after));
     }
-    Status::with_error_details(reason.code(), error.to_string(), details)
+    Status::with_error_details(reason.code(), message(error), details)
 }
 
 /// Why a caller or app user was not let in.
@@ -98,13 +110,13 @@ pub(crate) fn call_status(error: &Error) -> CallStatus {
         }
         | Error::ReauthorizationRequired {
             connect: Some(link),
-        } => link.redirect_url.clone(),
+        } => link.redirect_url.expose().to_owned(),
         _ => String::new(),
     };
     CallStatus {
         code: reason.code() as i32,
         reason: reason.reason().to_owned(),
-        message: error.to_string(),
+        message: message(error),
         retry_delay: retry_after(error).and_then(|delay| delay.try_into().ok()),
         metadata: metadata(error),
         connect_url,
@@ -156,13 +168,24 @@ fn metadata(error: &Error) -> HashMap<String, String> {
     };
     pairs
         .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
+        .map(|(key, value)| (key.to_owned(), cut(value, LONGEST_VALUE)))
         .collect()
+}
+
+fn message(error: &Error) -> String {
+    cut(error.to_string(), LONGEST_MESSAGE)
+}
+
+/// At most so many bytes of a text, ending with a character.
+fn cut(mut text: String, longest: usize) -> String {
+    text.truncate(text.floor_char_boundary(longest));
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokend_model::InvalidConnectionConfig;
 
     #[test]
     fn every_error_has_its_own_reason_in_the_contract() {
@@ -220,6 +243,38 @@ mod tests {
             let info = details.error_info().expect("every error has an ErrorInfo");
             assert_eq!(info.reason, error.reason(), "{error}");
             assert_eq!(info.domain, "tokend");
+        }
+    }
+
+    #[test]
+    fn what_a_request_brings_is_cut() {
+        let long = "é".repeat(40_000);
+        let asked = vec![("connectorId", format!("x{long}")), ("label", long.clone())];
+        let config = InvalidConnectionConfig {
+            violations: (0..1000)
+                .map(|number| (format!("{number}{long}"), long.clone()))
+                .collect(),
+        };
+        for error in [
+            Error::invalid("scopes", long.clone()),
+            Error::ScopeNotGranted {
+                missing: vec![long.clone(); 3],
+            },
+            Error::IntegrationTypeUnknown {
+                name: long.clone(),
+                nearest: None,
+            },
+            config.into(),
+        ] {
+            let status = about(&error, asked.clone());
+            let length = status.message().len() + status.details().len();
+            assert!(length < 8 << 10, "{length} bytes");
+            let details = status.get_error_details();
+            let metadata = &details.error_info().expect("an ErrorInfo").metadata;
+            assert_eq!(metadata["connectorId"].len(), 255);
+            assert_eq!(metadata["label"].len(), 254, "whole characters");
+            let told = call_status(&error);
+            assert!(told.message.len() + told.metadata.len() < 8 << 10);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What runs beside the calls: writing use counts, and noticing API keys that were added or removed.
+//! What runs beside the calls: writing use counts, and noticing API keys and integration types that were added
+//! elsewhere.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 
-/// A key added or removed elsewhere is noticed within this time.
-const RELOAD_KEYS: Duration = Duration::from_secs(5);
+/// A key or an integration type that changed elsewhere is noticed within this time.
+const RELOAD: Duration = Duration::from_secs(5);
 
 /// How long an attempt may be over before what is sealed for it goes.
 const EXPIRE_AUTHORIZATIONS: Duration = Duration::from_secs(60);
@@ -53,12 +54,25 @@ pub(crate) async fn reload_keys(admission: Arc<Admission>, stop: CancellationTok
         return;
     };
     while stop
-        .run_until_cancelled(tokio::time::sleep(RELOAD_KEYS))
+        .run_until_cancelled(tokio::time::sleep(RELOAD))
         .await
         .is_some()
     {
         if let Err(error) = keys.reload().await {
             tracing::warn!(%error, "the API keys read last stay in use");
+        }
+    }
+}
+
+/// Reads the integration types that this installation defines again and again: another replica may have taken some.
+pub(crate) async fn reload_integration_types(vending: Vending, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(RELOAD))
+        .await
+        .is_some()
+    {
+        if let Err(error) = vending.load_integration_types().await {
+            tracing::warn!(%error, "the integration types read last stay in use");
         }
     }
 }

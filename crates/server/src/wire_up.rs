@@ -121,6 +121,7 @@ fn vending_options(config: &Config, public_url: String) -> VendingOptions {
             confirm_after: seconds(config.vending.confirm_after_seconds),
         },
         claim_time_to_live: seconds(config.oauth.timeout_seconds) + CLAIM_MARGIN,
+        claim_margin: CLAIM_MARGIN,
         claim_wait: seconds(config.vending.claim_wait_seconds),
         authorization_time_to_live: config.authorization_time_to_live(),
         holder: Uuid::now_v7().to_string(),

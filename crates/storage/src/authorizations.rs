@@ -1,5 +1,6 @@
 //! Attempts to connect at rest.
 
+mod expiry;
 mod row;
 mod step;
 
@@ -143,16 +144,9 @@ impl Authorizations for Storage {
     }
 
     async fn expire(&self, deadline: Timestamp, reason: &str) -> Result<u64, StorageError> {
-        let mut change = to_state(AuthorizationState::Failed);
-        change.failure_reason = Set(reason.to_owned());
-        let result = Entity::update_many()
-            .set(change)
-            .filter(Column::ExpireTime.lt(deadline.timestamp_millis()))
-            .filter(is_not_final())
-            .exec(&self.database)
-            .await
-            .map_err(by_meaning)?;
-        Ok(result.rows_affected)
+        let ended = expiry::end(&self.database, deadline, reason).await?;
+        expiry::remove(&self.database, deadline).await?;
+        Ok(ended)
     }
 
     async fn find_open(

@@ -141,3 +141,70 @@ fn make_private_file(url: &str) -> Result<(), ConnectError> {
         Err(error) => Err(ConnectError::File(path.display().to_string(), error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{
+        ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, TransactionTrait,
+    };
+    use tokend_keyring::generate_key_line;
+
+    use super::*;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    /// Transactions at the same time: each has a connection of the pool to itself.
+    async fn pooled(url: &str) -> Result<Vec<DatabaseTransaction>, Box<dyn std::error::Error>> {
+        let (_, line) = generate_key_line()?;
+        let keyring = Arc::new(Keyring::parse(line.expose())?);
+        let mut options = StorageOptions::new(Secret::new(url));
+        options.max_connections = 3;
+        options.statement_timeout = Duration::from_millis(7_500);
+        let storage = Storage::connect(options, keyring).await?;
+        let mut connections = Vec::new();
+        for _ in 0..3 {
+            connections.push(storage.database.begin().await?);
+        }
+        Ok(connections)
+    }
+
+    async fn row(connection: &DatabaseTransaction, sql: &str) -> Result<QueryResult, DbErr> {
+        let query = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(query).await?;
+        row.ok_or_else(|| DbErr::RecordNotFound(sql.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn every_sqlite_connection_is_durable_and_minds_foreign_keys() -> Outcome {
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("tokend.db");
+        let url = format!("sqlite:{}?mode=rwc", file.display());
+        for connection in pooled(&url).await? {
+            let mode = row(&connection, "PRAGMA journal_mode").await?;
+            assert_eq!(mode.try_get_by_index::<String>(0)?, "wal");
+            // 2 is FULL.
+            for (pragma, expected) in [("synchronous", 2), ("foreign_keys", 1)] {
+                let set = row(&connection, &format!("PRAGMA {pragma}")).await?;
+                assert_eq!(set.try_get_by_index::<i32>(0)?, expected, "{pragma}");
+            }
+            let wait = row(&connection, "PRAGMA busy_timeout").await?;
+            assert_eq!(wait.try_get_by_index::<i32>(0)?, 7_500);
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn every_postgres_connection_has_its_timeouts() -> Outcome {
+        // Where there is none the conformance suite says so, and fails in CI.
+        let Ok(url) = std::env::var("TOKEND_TEST_POSTGRES_URL") else {
+            return Ok(());
+        };
+        for connection in pooled(&url).await? {
+            for setting in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+                let set = row(&connection, &format!("SHOW {setting}")).await?;
+                assert_eq!(set.try_get_by_index::<String>(0)?, "7500ms", "{setting}");
+            }
+        }
+        Ok(())
+    }
+}

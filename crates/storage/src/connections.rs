@@ -40,14 +40,8 @@ impl Connections for Storage {
         owner: &Owner,
         label: &Label,
     ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
-        let (owner_kind, owner_user) = owner_columns(owner);
-        let query = Entity::find()
-            .filter(Column::Workspace.eq(workspace.as_str()))
-            .filter(Column::ConnectorId.eq(connector_id.as_str()))
-            .filter(Column::OwnerKind.eq(owner_kind))
-            .filter(Column::OwnerUser.eq(owner_user))
-            .filter(Column::Label.eq(label.as_str()));
-        self.one(query).await
+        self.one(of_owner(workspace, connector_id, owner, label))
+            .await
     }
 
     async fn get(
@@ -55,9 +49,26 @@ impl Connections for Storage {
         workspace: &WorkspaceName,
         id: &ConnectionId,
     ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
-        let query =
-            Entity::find_by_id(id.as_str()).filter(Column::Workspace.eq(workspace.as_str()));
-        self.one(query).await
+        self.one(of_id(workspace, id)).await
+    }
+
+    async fn describe(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Option<Connection>, StorageError> {
+        self.one_unopened(of_id(workspace, id)).await
+    }
+
+    async fn locate(
+        &self,
+        workspace: &WorkspaceName,
+        connector_id: &ConnectorId,
+        owner: &Owner,
+        label: &Label,
+    ) -> Result<Option<Connection>, StorageError> {
+        self.one_unopened(of_owner(workspace, connector_id, owner, label))
+            .await
     }
 
     async fn list(
@@ -235,6 +246,39 @@ impl Storage {
             .transpose()?;
         Ok(Some((read_connection(row, usage)?, credential)))
     }
+
+    /// One connection with its counts; its credential stays where it is.
+    async fn one_unopened(
+        &self,
+        query: Select<Entity>,
+    ) -> Result<Option<Connection>, StorageError> {
+        query
+            .find_also_related(connection_usage::Entity)
+            .one(&self.database)
+            .await
+            .map_err(by_meaning)?
+            .map(|(row, usage)| read_connection(row, usage))
+            .transpose()
+    }
+}
+
+fn of_id(workspace: &WorkspaceName, id: &ConnectionId) -> Select<Entity> {
+    Entity::find_by_id(id.as_str()).filter(Column::Workspace.eq(workspace.as_str()))
+}
+
+fn of_owner(
+    workspace: &WorkspaceName,
+    connector_id: &ConnectorId,
+    owner: &Owner,
+    label: &Label,
+) -> Select<Entity> {
+    let (owner_kind, owner_user) = owner_columns(owner);
+    Entity::find()
+        .filter(Column::Workspace.eq(workspace.as_str()))
+        .filter(Column::ConnectorId.eq(connector_id.as_str()))
+        .filter(Column::OwnerKind.eq(owner_kind))
+        .filter(Column::OwnerUser.eq(owner_user))
+        .filter(Column::Label.eq(label.as_str()))
 }
 
 /// A locked connection as it was, with its credential if that can be read.

@@ -6,22 +6,23 @@ use async_trait::async_trait;
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
     sea_query::LockType,
 };
 use tokend_model::{
-    Connector, ConnectorChange, ConnectorId, IntegrationTypeName, WorkspaceName,
+    Connector, ConnectorChange, ConnectorId, IntegrationTypeName, Timestamp, WorkspaceName,
     ports::{Connectors, Page, StorageError},
 };
 
 use crate::{
     Storage,
     entities::{
-        connection, connection_usage,
+        connection,
         connector::{Column, Entity, Model},
     },
     faults::by_meaning,
+    integration_overrides::put,
 };
 
 #[async_trait]
@@ -76,8 +77,11 @@ impl Connectors for Storage {
         &self,
         workspace: &WorkspaceName,
         changes: &[ConnectorChange],
+        definitions: &[(IntegrationTypeName, String)],
+        now: Timestamp,
     ) -> Result<(), StorageError> {
         let workspace = workspace.clone();
+        let mut definitions = definitions.to_vec();
         let (mut deleted, mut updated, mut created) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
             match change {
@@ -94,9 +98,12 @@ impl Connectors for Storage {
         deleted.sort();
         updated.sort_by(|one, other| one.id.cmp(&other.id));
         created.sort_by(|one, other| one.id.cmp(&other.id));
+        definitions.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.transact(move |transaction| {
             Box::pin(async move {
                 lock(transaction, &workspace, &deleted, &updated).await?;
+                check_unused(transaction, &workspace, &deleted).await?;
+                put(transaction, &workspace, definitions, now).await?;
                 // Deleting first makes room for another shared connector of the same type.
                 for id in &deleted {
                     delete(transaction, &workspace, id).await?;
@@ -156,26 +163,30 @@ async fn update(transaction: &DatabaseTransaction, row: Model) -> Result<(), Sto
     changed_one(result.rows_affected)
 }
 
-/// Its connections are locked before they go with it, in the order in which counting uses locks them.
+/// Connecting locks the connector too: what is not there now cannot come before it is gone.
+async fn check_unused(
+    transaction: &DatabaseTransaction,
+    workspace: &WorkspaceName,
+    deleted: &[ConnectorId],
+) -> Result<(), StorageError> {
+    let ids = deleted.iter().map(ConnectorId::as_str);
+    let connections = connection::Entity::find()
+        .filter(connection::Column::Workspace.eq(workspace.as_str()))
+        .filter(connection::Column::ConnectorId.is_in(ids))
+        .count(transaction)
+        .await
+        .map_err(by_meaning)?;
+    match connections {
+        0 => Ok(()),
+        connections => Err(StorageError::InUse { connections }),
+    }
+}
+
 async fn delete(
     transaction: &DatabaseTransaction,
     workspace: &WorkspaceName,
     id: &ConnectorId,
 ) -> Result<(), StorageError> {
-    let connections = connection::Entity::find()
-        .filter(connection::Column::Workspace.eq(workspace.as_str()))
-        .filter(connection::Column::ConnectorId.eq(id.as_str()))
-        .order_by_asc(connection::Column::Id)
-        .lock(LockType::Update)
-        .all(transaction)
-        .await
-        .map_err(by_meaning)?;
-    for row in connections {
-        connection_usage::Entity::delete_by_id(row.id)
-            .exec(transaction)
-            .await
-            .map_err(by_meaning)?;
-    }
     let result = Entity::delete_by_id((workspace.as_str().to_owned(), id.as_str().to_owned()))
         .exec(transaction)
         .await

@@ -1,7 +1,9 @@
 //! Integration types of this installation at rest.
 
 use async_trait::async_trait;
-use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder, sea_query::OnConflict};
+use sea_orm::{
+    DatabaseTransaction, EntityTrait, IntoActiveModel, QueryOrder, sea_query::OnConflict,
+};
 use tokend_model::{
     IntegrationTypeName, Timestamp, WorkspaceName,
     ports::{IntegrationOverrides, StorageError},
@@ -43,18 +45,20 @@ impl IntegrationOverrides for Storage {
             })
             .collect()
     }
+}
 
-    async fn put(
-        &self,
-        workspace: &WorkspaceName,
-        name: &IntegrationTypeName,
-        definition: &str,
-        now: Timestamp,
-    ) -> Result<(), StorageError> {
+/// Adds or replaces a workspace's definitions, one by one in the order given.
+pub(crate) async fn put(
+    transaction: &DatabaseTransaction,
+    workspace: &WorkspaceName,
+    definitions: Vec<(IntegrationTypeName, String)>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    for (name, definition) in definitions {
         let row = Model {
             workspace: workspace.as_str().to_owned(),
             name: name.as_str().to_owned(),
-            definition: definition.to_owned(),
+            definition,
             create_time: now.timestamp_millis(),
             update_time: now.timestamp_millis(),
         };
@@ -64,9 +68,9 @@ impl IntegrationOverrides for Storage {
                     .update_columns([Column::Definition, Column::UpdateTime])
                     .to_owned(),
             )
-            .exec_without_returning(&self.database)
+            .exec_without_returning(transaction)
             .await
             .map_err(by_meaning)?;
-        Ok(())
     }
+    Ok(())
 }

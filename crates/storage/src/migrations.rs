@@ -1,6 +1,7 @@
 //! The schema's history. A migration is never edited once it was released; each runs on both databases.
 
 mod m0001_first_tables;
+mod m0002_authorizations_by_expire_time;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -12,7 +13,10 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first_tables::Migration)]
+        vec![
+            Box::new(m0001_first_tables::Migration),
+            Box::new(m0002_authorizations_by_expire_time::Migration),
+        ]
     }
 }
 

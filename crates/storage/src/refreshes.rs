@@ -102,7 +102,7 @@ impl Refreshes for Storage {
         self.transact(move |transaction| {
             Box::pin(async move {
                 if lock_claimed(transaction, &claim).await?.is_none()
-                    || !close(transaction, &claim, CLAIM_CLOSED).await?
+                    || !close(transaction, &claim).await?
                 {
                     return Ok(());
                 }
@@ -174,13 +174,9 @@ async fn write_claim(
 }
 
 /// Closes the claim if it is open and still has this epoch: the fence.
-async fn close(
-    transaction: &DatabaseTransaction,
-    claim: &Claim,
-    state: &'static str,
-) -> Result<bool, StorageError> {
+async fn close(transaction: &DatabaseTransaction, claim: &Claim) -> Result<bool, StorageError> {
     let result = refresh_claim::Entity::update_many()
-        .col_expr(refresh_claim::Column::State, Expr::value(state))
+        .col_expr(refresh_claim::Column::State, Expr::value(CLAIM_CLOSED))
         .filter(refresh_claim::Column::ConnectionId.eq(claim.connection_id.as_str()))
         .filter(refresh_claim::Column::Workspace.eq(claim.workspace.as_str()))
         .filter(refresh_claim::Column::Epoch.eq(claim.epoch))

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tokend_model::{
-    Authorization, AuthorizationId, AuthorizationState, ConnectionConfig, ConnectionId, Connector,
-    Label, Owner, Secret, TicketUse, WorkspaceName, ports::Registration,
+    Authorization, AuthorizationId, AuthorizationState, ConnectionConfig, ConnectionId,
+    ConnectionStatus, Connector, Label, Owner, Secret, TicketUse, WorkspaceName,
+    ports::Registration,
 };
 use url::Url;
 use uuid::Uuid;
 
-use crate::{ConnectLink, ConnectorRef, Error, Vending, one_time};
+use crate::{ConnectLink, ConnectorRef, Error, Vending, connectors::enabled, one_time};
 
 /// A wish to connect an account.
 #[derive(Debug, Clone)]
@@ -53,8 +54,8 @@ pub enum StartedAuthorization {
 /// A browser's way on to the provider.
 #[derive(Debug, Clone)]
 pub struct OpenedTicket {
-    /// The provider's URL.
-    pub provider_url: String,
+    /// The provider's URL; holds the state.
+    pub provider_url: Secret,
     /// The cookie value that binds the attempt to this browser.
     pub browser_binding: Secret,
     /// The cookie's name: [`binding_name`] of the state sent along.
@@ -87,9 +88,13 @@ impl Vending {
         }
         let present = ports
             .connections
-            .find(&start.workspace, &connector.id, &start.owner, &start.label)
+            .locate(&start.workspace, &connector.id, &start.owner, &start.label)
             .await?;
-        if let Some((connection, Some(_))) = &present
+        if let Some(connection) = &present
+            && matches!(
+                connection.status,
+                ConnectionStatus::Authorized | ConnectionStatus::Expired
+            )
             && !start.reconnect
         {
             return Ok(StartedAuthorization::AlreadyConnected(
@@ -144,7 +149,7 @@ impl Vending {
                 redirect_url,
                 ..
             } => Ok(ConnectLink {
-                redirect_url: redirect_url.expose().to_owned(),
+                redirect_url,
                 authorization_id: authorization.id.to_string(),
             }),
             StartedAuthorization::AlreadyConnected(_) => Err(Error::Internal),
@@ -169,6 +174,7 @@ impl Vending {
             .get(&authorization.workspace, &authorization.connector_id)
             .await?
             .ok_or(Error::AuthorizationNotFound)?;
+        enabled(&connector)?;
         let request = self.authorize_url(
             &connector,
             &authorization.connection_config,
@@ -212,7 +218,7 @@ impl Vending {
     /// time that takes.
     pub async fn expire_authorizations(&self) -> Result<u64, Error> {
         let ports = &self.shared.ports;
-        let deadline = ports.clock.now() - self.shared.options.claim_time_to_live;
+        let deadline = ports.clock.now() - self.shared.options.claim_time_to_live * 3;
         let reason = Error::AuthorizationExpired.reason();
         Ok(ports.authorizations.expire(deadline, reason).await?)
     }

@@ -78,7 +78,8 @@ impl Vending {
                 why: "the provider sent no code".to_owned(),
             });
         };
-        self.keep_code(authorization, code).await
+        self.keep_code(authorization, code, callback.browser_binding.as_ref())
+            .await
     }
 
     fn check_callback(
@@ -95,15 +96,16 @@ impl Vending {
         if Connector::parse_callback_context(&callback.context) != Some(expected) {
             return Err(Error::CompletionMismatch);
         }
+        // Before the binding: the cookie runs out with the attempt.
+        if self.shared.ports.clock.now() >= authorization.expire_time {
+            return Err(Error::AuthorizationExpired);
+        }
         let binding = callback
             .browser_binding
             .as_ref()
             .map(|value| one_time::hash(value.expose()));
         if binding.as_deref() != Some(browser_hash) {
             return Err(Error::CompletionMismatch);
-        }
-        if self.shared.ports.clock.now() >= authorization.expire_time {
-            return Err(Error::AuthorizationExpired);
         }
         Ok(())
     }
@@ -112,8 +114,13 @@ impl Vending {
         &self,
         authorization: Authorization,
         code: Secret,
+        browser_binding: Option<&Secret>,
     ) -> Result<CallbackOutcome, Error> {
-        let (completion_token, completion_hash) = one_time::generate()?;
+        let (completion_token, mut completion_hash) = one_time::generate()?;
+        if let (None, Some(binding)) = (&authorization.return_url, browser_binding) {
+            // Our own page completes only in the browser that the attempt is bound to.
+            completion_hash = one_time::hash(&confirmation(&completion_token, binding));
+        }
         let pending = PendingCode {
             code,
             completion_hash,
@@ -198,6 +205,11 @@ impl Vending {
             .advance(&authorization.workspace, &authorization.id, state, reason)
             .await?)
     }
+}
+
+/// What completes from our own page: the token in it and the cookie of the browser that shows it.
+pub(crate) fn confirmation(completion_token: &Secret, browser_binding: &Secret) -> String {
+    format!("{}.{}", completion_token.expose(), browser_binding.expose())
 }
 
 fn with_query(return_url: &str, query: &[(&str, &str)]) -> Result<Secret, Error> {

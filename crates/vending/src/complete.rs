@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use backon::Retryable;
 use tokend_model::{
     Account, Authorization, AuthorizationId, AuthorizationState, Completion, Connection,
-    ConnectionId, Connector, Owner, Secret, TokenAnswer, TokenFailureKind, WorkspaceName,
-    ports::{NewConnection, Registration},
+    ConnectionId, Connector, Owner, Secret, TokenAnswer, TokenFailure, TokenFailureKind,
+    WorkspaceName,
+    ports::{NewConnection, Registration, StorageError},
 };
 use uuid::Uuid;
 
-use crate::{Error, Vending, error::log_token_failure, one_time};
+use crate::{
+    Error, Vending, callback::confirmation, connectors::enabled, error::log_token_failure,
+    one_time, refresh::until_stored,
+};
 
 /// Who claims to have started an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +40,13 @@ impl Vending {
         starter: &Starter,
     ) -> Result<Connection, Error> {
         let authorization = self.authorization(workspace, id).await?;
-        if matches!(starter, Starter::Owner(owner) if *owner != authorization.owner) {
+        let is_starter = match starter {
+            Starter::Operator => true,
+            Starter::Owner(owner) => *owner == authorization.owner,
+            // An app that named a return URL completes itself, with its user's JWT.
+            Starter::Browser => authorization.return_url.is_none(),
+        };
+        if !is_starter {
             return Err(Error::CompletionMismatch);
         }
         self.may_be_completed(&authorization)?;
@@ -48,16 +59,18 @@ impl Vending {
         task.await.unwrap_or(Err(Error::Internal))
     }
 
-    /// Completes from the page that [`crate::CallbackOutcome::Confirm`] was shown on.
+    /// Completes from the page that [`crate::CallbackOutcome::Confirm`] was shown on, in the same browser.
     pub async fn complete_in_browser(
         &self,
         context: &str,
         id: &AuthorizationId,
         completion_token: &Secret,
+        browser_binding: &Secret,
     ) -> Result<Connection, Error> {
         let (workspace, _) =
             Connector::parse_callback_context(context).ok_or(Error::AuthorizationNotFound)?;
-        self.complete_authorization(&workspace, id, completion_token, &Starter::Browser)
+        let token = Secret::new(confirmation(completion_token, browser_binding));
+        self.complete_authorization(&workspace, id, &token, &Starter::Browser)
             .await
     }
 
@@ -98,6 +111,17 @@ impl Vending {
             .get(&authorization.workspace, &authorization.connector_id)
             .await?
             .ok_or(Error::AuthorizationNotFound)?;
+        enabled(&connector)?;
+        // Read before the code is spent: afterwards nothing may stand between the answer and storage.
+        let present = ports
+            .connections
+            .locate(
+                &authorization.workspace,
+                &connector.id,
+                &authorization.owner,
+                &authorization.label,
+            )
+            .await?;
         let completion = ports
             .authorizations
             .begin_completion(&authorization.workspace, &authorization.id, completion_hash)
@@ -117,38 +141,61 @@ impl Vending {
             .authorization_server
             .redeem_code(registration, code, pkce_verifier, redirect_uri)
             .await;
-        match redeemed {
-            Ok(answer) => match self.store(authorization, &connector, answer).await {
-                Ok(connection) => Ok(connection),
-                Err(error) => {
-                    self.end(authorization, AuthorizationState::Failed, error.reason())
-                        .await?;
-                    Err(error)
-                }
-            },
+        let answer = match redeemed {
+            Ok(answer) => answer,
             Err(failure) => {
-                log_token_failure("redeem_code", authorization.id.as_str(), &failure);
-                let unspent = failure.kind == TokenFailureKind::NotSent;
-                let pause = self
-                    .shared
-                    .options
-                    .refresh_policy
-                    .pause(1, failure.retry_after, 1.0);
-                let error = match failure.kind {
-                    TokenFailureKind::GrantRejected => Error::AuthorizationFailed {
-                        why: "the provider did not accept its own code".to_owned(),
-                    },
-                    kind => Error::from_token_failure(kind, connector.id.as_str(), pause),
-                };
-                // A code that never left may be tried again; any other may be spent (RFC 6749 section 4.1.2).
-                let state = match unspent {
-                    true => AuthorizationState::AwaitingCompletion,
-                    false => AuthorizationState::Failed,
-                };
-                self.end(authorization, state, error.reason()).await?;
+                return Err(self
+                    .code_refused(authorization, &connector, &failure)
+                    .await?);
+            }
+        };
+        match self.store(authorization, &connector, present, answer).await {
+            Ok(connection) => Ok(connection),
+            Err(error) => {
+                self.end(authorization, AuthorizationState::Failed, error.reason())
+                    .await?;
                 Err(error)
             }
         }
+    }
+
+    /// Writes down why the code brought nothing, and answers it.
+    async fn code_refused(
+        &self,
+        authorization: &Authorization,
+        connector: &Connector,
+        failure: &TokenFailure,
+    ) -> Result<Error, Error> {
+        log_token_failure("redeem_code", authorization.id.as_str(), failure);
+        let pause = self
+            .shared
+            .options
+            .refresh_policy
+            .pause(1, failure.retry_after, 1.0);
+        let in_general = Error::from_token_failure(failure.kind, connector.id.as_str(), pause);
+        // A code that was not looked at may be tried again; any other may be spent (RFC 6749 section 4.1.2).
+        let (state, error) = match failure.kind {
+            TokenFailureKind::NotSent | TokenFailureKind::RateLimited => {
+                (AuthorizationState::AwaitingCompletion, in_general)
+            }
+            TokenFailureKind::ClientRejected => (AuthorizationState::Failed, in_general),
+            kind => {
+                let why = match kind {
+                    TokenFailureKind::GrantRejected => "the provider did not accept its own code",
+                    TokenFailureKind::Ambiguous => {
+                        "the provider did not answer when the code was redeemed"
+                    }
+                    _ => "the provider gave no token for the code",
+                };
+                let why = why.to_owned();
+                (
+                    AuthorizationState::Failed,
+                    Error::AuthorizationFailed { why },
+                )
+            }
+        };
+        self.end(authorization, state, error.reason()).await?;
+        Ok(error)
     }
 
     /// Stores first and asks whose account it is later, unless the answer has no refresh token and an old one could
@@ -157,6 +204,7 @@ impl Vending {
         &self,
         authorization: &Authorization,
         connector: &Connector,
+        present: Option<Connection>,
         answer: TokenAnswer,
     ) -> Result<Connection, Error> {
         let ports = &self.shared.ports;
@@ -166,15 +214,6 @@ impl Vending {
             connector,
             connection_config: &connection_config,
         };
-        let present = ports
-            .connections
-            .find(
-                &authorization.workspace,
-                &connector.id,
-                &authorization.owner,
-                &authorization.label,
-            )
-            .await?;
         let mut new = NewConnection {
             id: ConnectionId::from_uuid(Uuid::now_v7()),
             workspace: authorization.workspace.clone(),
@@ -197,47 +236,63 @@ impl Vending {
         if account_first {
             new.account = self
                 .identify(registration, &access_token, authorization)
-                .await;
-            new.keep_refresh_token = present.is_some_and(|(old, _)| {
-                old.account.id.is_some() && old.account.id == new.account.id
-            });
+                .await
+                .map_err(
+                    // Not knowing, we would either lose the old refresh token or mix two accounts: leave all as it was.
+                    |_| Error::AuthorizationFailed {
+                        why:
+                            "the provider gave no refresh token and did not say whose account it is"
+                                .to_owned(),
+                    },
+                )?;
+            new.keep_refresh_token = present
+                .is_some_and(|old| old.account.id.is_some() && old.account.id == new.account.id);
         }
-        let mut connection = ports.connections.connect(&new, ports.clock.now()).await?;
-        if !account_first {
-            let account = self
-                .identify(registration, &access_token, authorization)
-                .await;
-            if account != Account::default() {
-                ports
-                    .connections
-                    .set_account(&connection.workspace, &connection.id, &account)
-                    .await?;
-                connection.account = account;
-            }
-        }
+        let now = ports.clock.now();
+        // As with a renewal, the answer may hold the only living refresh token.
+        let mut connection = (|| ports.connections.connect(&new, now))
+            .retry(until_stored())
+            .when(|error| matches!(error, StorageError::Unavailable(_)))
+            .notify(|_, pause| {
+                let id = authorization.id.as_str();
+                tracing::error!(id, ?pause, "a new connection cannot be stored yet");
+            })
+            .await?;
         self.shared.cache.remove(&self.cache_key_of(&connection));
+        if !account_first
+            && let Ok(account) = self
+                .identify(registration, &access_token, authorization)
+                .await
+            && account != Account::default()
+        {
+            let connections = &ports.connections;
+            match connections
+                .set_account(&connection.workspace, &connection.id, &account)
+                .await
+            {
+                Ok(()) => connection.account = account,
+                Err(error) => {
+                    tracing::warn!(id = %connection.id, %error, "whose account it is was not stored")
+                }
+            }
+            self.shared.cache.remove(&self.cache_key_of(&connection));
+        }
         Ok(connection)
     }
 
-    /// Whose account it is, as far as the provider tells; a connection works without knowing.
+    /// Whose account it is, as far as the provider tells.
     async fn identify(
         &self,
         registration: Registration<'_>,
         access_token: &Secret,
         authorization: &Authorization,
-    ) -> Account {
-        match self
-            .shared
-            .ports
-            .authorization_server
+    ) -> Result<Account, TokenFailure> {
+        let server = &self.shared.ports.authorization_server;
+        server
             .identify(registration, access_token)
             .await
-        {
-            Ok(account) => account,
-            Err(failure) => {
-                log_token_failure("identify", authorization.id.as_str(), &failure);
-                Account::default()
-            }
-        }
+            .inspect_err(|failure| {
+                log_token_failure("identify", authorization.id.as_str(), failure);
+            })
     }
 }

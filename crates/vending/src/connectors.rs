@@ -10,32 +10,38 @@ use tokend_model::{
 
 use crate::{Error, PlannedAction, PlannedChange, Vending};
 
+/// Whether a connector is switched on.
+pub(crate) fn enabled(connector: &Connector) -> Result<(), Error> {
+    match connector.disabled {
+        false => Ok(()),
+        true => Err(Error::ConnectorDisabled {
+            connector_id: connector.id.to_string(),
+        }),
+    }
+}
+
 const ALL: Page = Page {
     after: None,
     limit: 1000,
 };
 
 impl Vending {
-    /// Carries out a plan in one transaction. If a connector changed since it was planned, or one to be deleted has
-    /// connections, nothing is done.
+    /// Carries out a plan, with the definitions it was made with, in one transaction. If a connector changed since it
+    /// was planned, or one to be deleted has connections, nothing is done.
     pub async fn apply_connectors(
         &self,
         workspace: &WorkspaceName,
+        definitions: &[(IntegrationTypeName, String)],
         plan: &[PlannedChange],
     ) -> Result<(), Error> {
-        for change in plan
-            .iter()
-            .filter(|change| change.action == PlannedAction::Delete)
-        {
-            let connections = self.count_connections(&change.connector, |_| true).await?;
-            if connections > 0 {
-                let connector_id = change.connector.id.to_string();
-                return Err(Error::ConnectorInUse {
-                    connector_id,
-                    connections,
-                });
-            }
-        }
+        let ports = &self.shared.ports;
+        let of = |action| plan.iter().filter(move |change| change.action == action);
+        let ids = |action| {
+            let ids: Vec<_> = of(action)
+                .map(|change| change.connector.id.as_str())
+                .collect();
+            ids.join(", ")
+        };
         let changes: Vec<_> = plan
             .iter()
             .filter_map(|change| match change.action {
@@ -45,20 +51,22 @@ impl Vending {
                 PlannedAction::Unchanged => None,
             })
             .collect();
-        let ids = plan
-            .iter()
-            .map(|change| change.connector.id.as_str())
-            .collect::<Vec<_>>()
-            .join(", ");
-        self.shared
-            .ports
+        let applied = ports
             .connectors
-            .apply(workspace, &changes)
-            .await
-            .map_err(|error| match error {
-                StorageError::Exists => Error::ConnectorExists { connector_id: ids },
-                other => other.into(),
-            })?;
+            .apply(workspace, &changes, definitions, ports.clock.now());
+        applied.await.map_err(|error| match error {
+            StorageError::Exists => Error::ConnectorExists {
+                connector_id: ids(PlannedAction::Create),
+            },
+            StorageError::InUse { connections } => Error::ConnectorInUse {
+                connector_id: ids(PlannedAction::Delete),
+                connections: u32::try_from(connections).unwrap_or(u32::MAX),
+            },
+            other => other.into(),
+        })?;
+        for (name, definition) in definitions {
+            ports.catalogue.define(workspace, name, definition)?;
+        }
         for change in plan {
             self.shared
                 .cache
@@ -85,7 +93,7 @@ impl Vending {
             changed_fields: Vec::new(),
             connections_needing_consent: 0,
         };
-        self.apply_connectors(workspace, &[change]).await?;
+        self.apply_connectors(workspace, &[], &[change]).await?;
         Ok(deleted)
     }
 
@@ -110,26 +118,8 @@ impl Vending {
         Ok(self.shared.ports.connectors.list(workspace, page).await?)
     }
 
-    /// Takes integration types that this installation defines; [`Vending::plan_connectors`] has checked them.
-    pub async fn define_integration_types(
-        &self,
-        workspace: &WorkspaceName,
-        definitions: &[(IntegrationTypeName, String)],
-    ) -> Result<(), Error> {
-        let ports = &self.shared.ports;
-        let now = ports.clock.now();
-        for (name, definition) in definitions {
-            ports
-                .integration_overrides
-                .put(workspace, name, definition, now)
-                .await?;
-            ports.catalogue.define(workspace, name, definition)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the stored definitions of all workspaces into the catalogue; a start does this once. A definition that
-    /// no longer reads is left out and logged: it must not keep the others from being served.
+    /// Takes the stored definitions of all workspaces into the catalogue, at start and again and again: another
+    /// replica may have taken new ones. A definition that no longer reads is left out and logged: it must not keep the others from being served.
     pub async fn load_integration_types(&self) -> Result<(), Error> {
         let ports = &self.shared.ports;
         for (workspace, name, definition) in ports.integration_overrides.list().await? {

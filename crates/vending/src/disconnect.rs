@@ -24,19 +24,21 @@ pub enum ProviderRevocation {
 impl Vending {
     /// Removes the connection a target names, and revokes its grant at the provider. `None`: there was none.
     pub async fn disconnect(&self, target: &Target) -> Result<Option<ProviderRevocation>, Error> {
-        let connector = self.connector(&target.workspace, &target.connector).await?;
+        let connector = self
+            .named_connector(&target.workspace, &target.connector)
+            .await?;
         let found = self
             .shared
             .ports
             .connections
-            .find(
+            .locate(
                 &target.workspace,
                 &connector.id,
                 &target.owner,
                 &target.label,
             )
             .await?;
-        let Some((connection, _)) = found else {
+        let Some(connection) = found else {
             return Ok(None);
         };
         self.delete_connection(&target.workspace, &connection.id, false)
@@ -95,10 +97,13 @@ impl Vending {
         workspace: &WorkspaceName,
         id: &ConnectionId,
     ) -> Result<Connection, Error> {
-        let found = self.shared.ports.connections.get(workspace, id).await?;
-        found
-            .map(|(connection, _)| connection)
-            .ok_or(Error::ConnectionNotFound)
+        let found = self
+            .shared
+            .ports
+            .connections
+            .describe(workspace, id)
+            .await?;
+        found.ok_or(Error::ConnectionNotFound)
     }
 
     /// Connections by id, without their secrets.

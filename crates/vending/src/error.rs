@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use tokend_model::{
-    InvalidConnectionConfig, TokenFailure, TokenFailureKind, ports::InvalidDefinition,
+    InvalidConnectionConfig, Secret, TokenFailure, TokenFailureKind, ports::InvalidDefinition,
     ports::StorageError,
 };
 
 /// Where to send the user whose consent is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectLink {
-    /// The URL for the browser.
-    pub redirect_url: String,
+    /// The URL for the browser; holds a one-time ticket.
+    pub redirect_url: Secret,
     /// The attempt it belongs to.
     pub authorization_id: String,
 }
@@ -182,7 +182,7 @@ impl From<StorageError> for Error {
                 Self::StorageUnavailable
             }
             StorageError::Changed => Self::EtagMismatch,
-            StorageError::Exists | StorageError::Corrupt { .. } => {
+            StorageError::Exists | StorageError::InUse { .. } | StorageError::Corrupt { .. } => {
                 tracing::error!(%error, "a row is not as it should be");
                 Self::Internal
             }

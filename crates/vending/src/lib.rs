@@ -34,7 +34,7 @@ pub use callback::{CallbackOutcome, ProviderCallback};
 pub use complete::Starter;
 pub use disconnect::ProviderRevocation;
 pub use error::{ConnectLink, Error};
-pub use plan::{ConnectorDraft, PlannedAction, PlannedChange};
+pub use plan::{ClientSecret, ConnectorDraft, PlannedAction, PlannedChange};
 pub use vend::{ConnectorRef, Target, VendOptions, Vended, Warning};
 
 /// What the use cases work on, filled by the composition root.
@@ -58,6 +58,8 @@ pub struct VendingOptions {
     pub refresh_policy: RefreshPolicy,
     /// How long a claim on a refresh token lasts: longer than a token call can take.
     pub claim_time_to_live: Duration,
+    /// How much of the claim's time may pass before the token call begins.
+    pub claim_margin: Duration,
     /// How long a caller waits for another replica's refresh before it is told to come back.
     pub claim_wait: Duration,
     /// How long an authorization may take from start to code (600 s unless configured).

@@ -24,8 +24,8 @@ pub struct ConnectorDraft {
     pub display_name: String,
     /// The client identifier registered at the provider.
     pub client_id: String,
-    /// The client's secret; absent keeps the stored one.
-    pub client_secret: Option<Secret>,
+    /// What becomes of the client's secret.
+    pub client_secret: ClientSecret,
     /// The scopes to ask for; empty for the type's reading set.
     pub scopes: Vec<String>,
     /// Values that hold for all its connections.
@@ -34,6 +34,17 @@ pub struct ConnectorDraft {
     pub return_urls: Vec<String>,
     /// Whether it is switched off.
     pub disabled: bool,
+}
+
+/// What becomes of a connector's client secret.
+#[derive(Debug, Clone)]
+pub enum ClientSecret {
+    /// The stored one stays, if there is one.
+    Keep,
+    /// This one replaces it.
+    Set(Secret),
+    /// It goes: the client is a public one.
+    Clear,
 }
 
 /// What would become, or became, of one connector.
@@ -73,7 +84,7 @@ impl Vending {
             .shared
             .ports
             .catalogue
-            .with_definitions(workspace, definitions)?;
+            .overlay(workspace, definitions)?;
         let present = self.all_connectors(workspace).await?;
         let now = self.shared.ports.clock.now();
         let mut plan = Vec::new();
@@ -202,10 +213,11 @@ fn check_draft(
         kind: draft.kind,
         display_name: draft.display_name.clone(),
         client_id: draft.client_id.clone(),
-        client_secret: draft
-            .client_secret
-            .clone()
-            .or_else(|| old.and_then(|old| old.client_secret.clone())),
+        client_secret: match &draft.client_secret {
+            ClientSecret::Keep => old.and_then(|old| old.client_secret.clone()),
+            ClientSecret::Set(secret) => Some(secret.clone()),
+            ClientSecret::Clear => None,
+        },
         scopes: draft.scopes.clone(),
         connection_config,
         return_urls: draft.return_urls.clone(),

@@ -8,7 +8,13 @@ use tokend_model::{
     Secret, Timestamp, WorkspaceName,
 };
 
-use crate::{Error, Vending, cache::CacheKey, single_flight::Aborted};
+use crate::{
+    Error, Vending, cache::CacheKey, connectors::enabled, refresh::RenewalCause,
+    single_flight::Aborted,
+};
+
+/// How long a caller whose token still works waits for a better one.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which connection a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +109,14 @@ impl Vending {
             return self.hand_out(good, options);
         }
 
-        let mut present = self.load(target, key.clone()).await?;
+        let cached = self.shared.cache.get(&key);
+        let mut present = match (self.load(target, key.clone()).await, cached) {
+            // Without the database nothing better can be had.
+            (Err(Error::StorageUnavailable), Some(cached)) => {
+                return self.make_do(&cached, options, Error::StorageUnavailable);
+            }
+            (loaded, _) => loaded?,
+        };
         let complains_of_newer = |present: &Vended| {
             options
                 .rejected_generation
@@ -123,7 +136,7 @@ impl Vending {
             if let Some(good) = self.good_for(&present, &options) {
                 return self.hand_out(good, &options);
             }
-            match self.renew(&present).await {
+            match self.renew_for(&present, &options).await {
                 Ok(renewed) => present = renewed,
                 Err(error) => return self.make_do(&present, &options, error),
             }
@@ -152,16 +165,35 @@ impl Vending {
             .ok_or(Error::ConnectionNotFound)?;
         let connector = self.connector_of(&connection).await?;
         let credential = credential.ok_or(Error::NotConnected { connect: None })?;
-        self.renew(&vended(&connection, &connector, credential))
-            .await
+        let renewable = credential.refresh_token.is_some();
+        let present = vended(&connection, &connector, credential);
+        match renewable {
+            true => self.renew(&present, RenewalCause::Operator).await,
+            false => Ok(present),
+        }
+    }
+
+    /// Renews for a caller. While the present token still works the wait is short: renewing goes on without them.
+    async fn renew_for(
+        &self,
+        present: &Arc<Vended>,
+        options: &VendOptions,
+    ) -> Result<Arc<Vended>, Error> {
+        if is_reported(present, options) {
+            return self.renew(present, RenewalCause::Reported).await;
+        }
+        let renewal = self.renew(present, RenewalCause::Aged);
+        if self.freshness(present, options.min_ttl) == Freshness::RunOut {
+            return renewal.await;
+        }
+        let retry_after = PATIENCE;
+        let in_time = tokio::time::timeout(PATIENCE, renewal).await;
+        in_time.unwrap_or(Err(Error::RefreshInProgress { retry_after }))
     }
 
     /// The entry itself, or with a warning, if it is good for what is asked.
     fn good_for(&self, present: &Arc<Vended>, options: &VendOptions) -> Option<Arc<Vended>> {
-        if options
-            .rejected_generation
-            .is_some_and(|rejected| rejected >= present.generation)
-        {
+        if is_reported(present, options) {
             return None;
         }
         match self.freshness(present, options.min_ttl) {
@@ -178,11 +210,8 @@ impl Vending {
         options: &VendOptions,
         error: Error,
     ) -> Result<Arc<Vended>, Error> {
-        let reported = options
-            .rejected_generation
-            .is_some_and(|rejected| rejected >= present.generation);
         let run_out = self.freshness(present, options.min_ttl) == Freshness::RunOut;
-        if reported || run_out {
+        if is_reported(present, options) || run_out {
             return Err(error);
         }
         self.hand_out(warned(present, Warning::RenewalFailing), options)
@@ -284,6 +313,17 @@ impl Vending {
         workspace: &WorkspaceName,
         named: &ConnectorRef,
     ) -> Result<Connector, Error> {
+        let connector = self.named_connector(workspace, named).await?;
+        enabled(&connector)?;
+        Ok(connector)
+    }
+
+    /// The connector a caller named, if it is there and of that kind.
+    pub(crate) async fn named_connector(
+        &self,
+        workspace: &WorkspaceName,
+        named: &ConnectorRef,
+    ) -> Result<Connector, Error> {
         let connectors = &self.shared.ports.connectors;
         let found = match named {
             ConnectorRef::Shared(integration_type) => {
@@ -304,11 +344,6 @@ impl Vending {
                 ConnectorRef::AppUser(id) => format!("'{id}'"),
             },
         })?;
-        if connector.disabled {
-            return Err(Error::ConnectorDisabled {
-                connector_id: connector.id.to_string(),
-            });
-        }
         Ok(connector)
     }
 
@@ -368,6 +403,13 @@ pub(crate) fn vended(
         account: connection.account.clone(),
         warnings,
     })
+}
+
+/// Whether the caller says that this very token was refused, or one after it.
+fn is_reported(present: &Vended, options: &VendOptions) -> bool {
+    options
+        .rejected_generation
+        .is_some_and(|rejected| rejected >= present.generation)
 }
 
 fn warned(present: &Arc<Vended>, warning: Warning) -> Arc<Vended> {

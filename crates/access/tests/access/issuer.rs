@@ -17,7 +17,7 @@ use tokend_access::{
     AccessError, AppUser, AppUserVerifier, IssuerOptions, KeySetOptions, TokenRejection,
 };
 use tokend_model::WorkspaceName;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{clock::StandingClock, signing_key::SigningKey};
 
@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     Keys(Vec<Value>),
     Text(String),
     Status(StatusCode),
+    /// These keys, but only once [`Issuer::release`] is called.
+    Held(Vec<Value>),
     /// Sends the client on to another place, which has these keys.
     RedirectTo(Vec<Value>),
 }
@@ -37,6 +39,7 @@ struct Shared {
     url: String,
     answer: Mutex<Answer>,
     fetches: AtomicUsize,
+    released: Notify,
 }
 
 /// A running issuer.
@@ -49,6 +52,7 @@ impl Issuer {
             url: format!("http://{}", listener.local_addr().unwrap()),
             answer: Mutex::new(key_set(keys)),
             fetches: AtomicUsize::new(0),
+            released: Notify::new(),
         });
         let app = Router::new()
             .route("/jwks.json", get(jwks))
@@ -69,6 +73,11 @@ impl Issuer {
 
     pub(crate) fn publish(&self, keys: &[&SigningKey]) {
         self.answer(key_set(keys));
+    }
+
+    /// Lets a held answer go, the present one or the next.
+    pub(crate) fn release(&self) {
+        self.0.released.notify_one();
     }
 
     pub(crate) fn fetches(&self) -> usize {
@@ -146,6 +155,10 @@ async fn jwks(State(issuer): State<Arc<Shared>>) -> Response {
         Answer::Keys(keys) => json!({ "keys": keys }).to_string().into_response(),
         Answer::Text(text) => text.into_response(),
         Answer::Status(status) => status.into_response(),
+        Answer::Held(keys) => {
+            issuer.released.notified().await;
+            json!({ "keys": keys }).to_string().into_response()
+        }
         Answer::RedirectTo(_) => {
             let location = [(header::LOCATION, "/elsewhere.json")];
             (StatusCode::FOUND, location).into_response()

@@ -54,6 +54,28 @@ async fn many_calls_at_once_fetch_once() {
 }
 
 #[tokio::test]
+async fn a_caller_that_goes_away_in_the_middle_of_a_fetch_costs_the_next_one_nothing() {
+    let key = SigningKey::es256("k1");
+    let issuer = Issuer::start(&[]).await;
+    issuer.answer(Answer::Held(vec![key.jwk()]));
+    let verifier = Verifier::new(vec![issuer.options()]);
+    let token = key.sign(&issuer.claims());
+    let asked = async {
+        while issuer.fetches() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // The caller is dropped once its fetch is under way.
+    tokio::select! {
+        answer = verifier.verify(&token) => panic!("answered without keys: {answer:?}"),
+        () = asked => {}
+    }
+    issuer.release();
+    assert!(verifier.verify(&token).await.is_ok());
+    assert_eq!(issuer.fetches(), 1);
+}
+
+#[tokio::test]
 async fn an_outage_keeps_the_known_keys() {
     let (key, new) = (SigningKey::es256("k1"), SigningKey::es256("new"));
     let issuer = Issuer::start(&[&key]).await;

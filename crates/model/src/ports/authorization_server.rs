@@ -7,8 +7,8 @@ use crate::{Account, ConnectionConfig, Connector, Credential, Secret, TokenAnswe
 /// Where to send the browser, and what must be remembered until it comes back.
 #[derive(Debug, Clone)]
 pub struct AuthorizeUrl {
-    /// The provider's URL with all parameters.
-    pub url: String,
+    /// The provider's URL with all parameters, the state among them.
+    pub url: Secret,
     /// The `state` in it: 256 random bits, made here (RFC 6749 section 10.12).
     pub state: Secret,
     /// The PKCE verifier whose S256 challenge is in it (RFC 7636).

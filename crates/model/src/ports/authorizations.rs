@@ -80,7 +80,8 @@ pub trait Authorizations: Send + Sync {
     ) -> Result<(), StorageError>;
 
     /// Ends all attempts of all workspaces whose time ran out before `deadline`, as `Failed` with `reason`, erasing
-    /// what is sealed for them; answers how many.
+    /// what is sealed for them; answers how many. Attempts whose time ran out more than 24 h before `deadline` are
+    /// removed, whatever their state, so that they do not pile up; these are not counted again.
     async fn expire(&self, deadline: Timestamp, reason: &str) -> Result<u64, StorageError>;
 
     /// The newest attempt of an owner that can still go on at `now`.

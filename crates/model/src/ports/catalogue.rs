@@ -42,9 +42,10 @@ pub trait Catalogue: Send + Sync {
         given: &BTreeMap<String, String>,
     ) -> Result<ConnectionConfig, InvalidConnectionConfig>;
 
-    /// This catalogue with more definitions (TOML) of the workspace, to check what rests on them before anything is
-    /// stored. The error says where a definition is wrong and what is allowed.
-    fn with_definitions(
+    /// This catalogue as it would be with these definitions (TOML) of the workspace, without taking them: connectors
+    /// can be planned together with the new types they use. The error says where a definition is wrong and what is
+    /// allowed.
+    fn overlay(
         &self,
         workspace: &WorkspaceName,
         definitions: &[(IntegrationTypeName, String)],

@@ -57,6 +57,23 @@ pub trait Connections: Send + Sync {
         id: &ConnectionId,
     ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
 
+    /// The same as [`Connections::get`] without reading the credential, which may no longer open (a lost key): that
+    /// must not keep anybody from disconnecting, revoking or reconnecting.
+    async fn describe(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Option<Connection>, StorageError>;
+
+    /// The same as [`Connections::find`] without reading the credential, for the reason of [`Connections::describe`].
+    async fn locate(
+        &self,
+        workspace: &WorkspaceName,
+        connector_id: &ConnectorId,
+        owner: &Owner,
+        label: &Label,
+    ) -> Result<Option<Connection>, StorageError>;
+
     /// Connections by id, without credentials.
     async fn list(
         &self,

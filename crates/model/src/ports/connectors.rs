@@ -31,29 +31,24 @@ pub trait Connectors: Send + Sync {
         page: &Page,
     ) -> Result<Vec<Connector>, StorageError>;
 
-    /// Carries out all changes in one transaction. A `Create` of an id, or of a second shared connector of one
-    /// type, is [`StorageError::Exists`]; an `Update` whose `version` is not the stored one, or a `Delete` of
-    /// nothing, is [`StorageError::Changed`]. An update stores `version + 1`.
+    /// Carries out all changes in one transaction, and adds or replaces the integration types (TOML) they use in
+    /// the same. A `Create` of an id, or of a second shared connector of one type, is [`StorageError::Exists`]; an
+    /// `Update` whose `version` is not the stored one, or a `Delete` of nothing, is [`StorageError::Changed`]; a
+    /// `Delete` of connectors that have connections, revoked ones included, is [`StorageError::InUse`] with the
+    /// number of all of them. An update stores `version + 1`.
     async fn apply(
         &self,
         workspace: &WorkspaceName,
         changes: &[ConnectorChange],
+        definitions: &[(IntegrationTypeName, String)],
+        now: Timestamp,
     ) -> Result<(), StorageError>;
 }
 
-/// Integration types defined by this installation.
+/// Integration types defined by this installation, written by [`Connectors::apply`].
 #[async_trait]
 pub trait IntegrationOverrides: Send + Sync {
     /// The definitions of all workspaces: workspace, name and TOML text.
     async fn list(&self)
     -> Result<Vec<(WorkspaceName, IntegrationTypeName, String)>, StorageError>;
-
-    /// Adds or replaces one.
-    async fn put(
-        &self,
-        workspace: &WorkspaceName,
-        name: &IntegrationTypeName,
-        definition: &str,
-        now: Timestamp,
-    ) -> Result<(), StorageError>;
 }

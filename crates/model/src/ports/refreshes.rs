@@ -56,8 +56,14 @@ pub trait Refreshes: Send + Sync {
         time_to_live: Duration,
     ) -> Result<ClaimOutcome, StorageError>;
 
-    /// Stores the credential as generation `base + 1` and closes the claim, if both the generation and the epoch
-    /// are still the claim's (`true`); else changes nothing (`false`).
+    /// Stores the credential as generation `base + 1` and closes the claim (`true`); repeating it is `true` again.
+    /// Changes nothing (`false`) if the generation moved, the connection is revoked or gone, or somebody else took
+    /// the claim over and it is live.
+    ///
+    /// An answer that comes after its deadline still counts where whoever took over brought nothing: a provider
+    /// that rotates refresh tokens refused them because this answer used the old one up (RFC 6749 section 6), so it
+    /// may hold the only refresh token that is alive. A claim past its deadline is no longer live, closed or not:
+    /// its holder may have died.
     async fn commit(&self, claim: &Claim, credential: &Credential) -> Result<bool, StorageError>;
 
     /// Closes the claim and records why it brought nothing; without effect if the epoch has moved on.

@@ -45,11 +45,11 @@ async fn slack_user_tokens_are_nested_once_and_then_are_not() -> Outcome {
         .client
         .authorize_url(bench.registration(), &scopes, REDIRECT_URI)?;
     assert_eq!(
-        pair(&authorize.url, "user_scope").as_deref(),
+        pair(authorize.url.expose(), "user_scope").as_deref(),
         Some("chat:write,users:read")
     );
-    assert_eq!(pair(&authorize.url, "scope"), None);
-    assert_eq!(pair(&authorize.url, "code_challenge"), None);
+    assert_eq!(pair(authorize.url.expose(), "scope"), None);
+    assert_eq!(pair(authorize.url.expose(), "code_challenge"), None);
 
     let answer = bench
         .client
@@ -174,8 +174,11 @@ async fn notion_wants_json_and_a_version() -> Outcome {
         bench
             .client
             .authorize_url(bench.registration(), &["x".to_owned()], REDIRECT_URI)?;
-    assert_eq!(pair(&authorize.url, "scope"), None);
-    assert_eq!(pair(&authorize.url, "owner").as_deref(), Some("user"));
+    assert_eq!(pair(authorize.url.expose(), "scope"), None);
+    assert_eq!(
+        pair(authorize.url.expose(), "owner").as_deref(),
+        Some("user")
+    );
     let code = secret();
     let answer = bench
         .client

@@ -2,22 +2,22 @@
 
 use axum::http::{HeaderMap, header};
 use tokend_model::Secret;
-use tokend_vending::{OpenedTicket, binding_name};
+use tokend_vending::OpenedTicket;
 
 /// The `Set-Cookie` value. `Lax`, because the provider's redirect back is a top-level navigation from elsewhere.
 pub(super) fn bind(opened: &OpenedTicket, https: bool) -> String {
     let secure = if https { "; Secure" } else { "" };
+    // Rounded up: a browser drops a cookie of 0 seconds at once.
+    let max_age = opened.time_to_live.as_millis().div_ceil(1000);
     format!(
-        "{}={}; Path=/oauth; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
+        "{}={}; Path=/oauth; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}",
         opened.binding_name,
         opened.browser_binding.expose(),
-        opened.time_to_live.as_secs(),
     )
 }
 
-/// The value this browser holds for the attempt with that state.
-pub(super) fn read(headers: &HeaderMap, state: &Secret) -> Option<Secret> {
-    let name = binding_name(state);
+/// The value this browser holds under that name.
+pub(super) fn read(headers: &HeaderMap, name: &str) -> Option<Secret> {
     headers
         .get_all(header::COOKIE)
         .iter()

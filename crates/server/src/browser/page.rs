@@ -48,6 +48,7 @@ pub(super) fn confirm(
     service: &str,
     authorization: &Authorization,
     completion_token: &Secret,
+    binding: &str,
 ) -> Response {
     let owner = match &authorization.owner {
         Owner::Shared => "the whole organisation".to_owned(),
@@ -59,6 +60,7 @@ pub(super) fn confirm(
         form method="post" action={ "/oauth/complete/" (context) } {
             input type="hidden" name="authorization_id" value=(authorization.id);
             input type="hidden" name="completion_token" value=(completion_token.expose());
+            input type="hidden" name="binding" value=(binding);
             button type="submit" { "Connect" }
         }
     };

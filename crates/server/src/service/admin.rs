@@ -26,10 +26,15 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl Admin {
     async fn admit<T>(&self, request: Request<T>) -> Result<(Admitted, T), Status> {
-        let admitted = self
-            .admission
-            .admit(request.metadata(), Action::Administer)
-            .await?;
+        self.admit_to(Action::Administer, request).await
+    }
+
+    async fn admit_to<T>(
+        &self,
+        action: Action,
+        request: Request<T>,
+    ) -> Result<(Admitted, T), Status> {
+        let admitted = self.admission.admit(request.metadata(), action).await?;
         Ok((admitted, request.into_inner()))
     }
 }
@@ -41,7 +46,7 @@ impl AdminService for Admin {
         request: Request<v1::ListIntegrationTypesRequest>,
     ) -> Answer<v1::ListIntegrationTypesResponse> {
         let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
+        let (admitted, request) = self.admit_to(Action::ReadMetadata, request).await?;
         answer(
             || asked,
             self.list_integration_types_in(&admitted.workspace, request)
@@ -54,7 +59,7 @@ impl AdminService for Admin {
         request: Request<v1::GetIntegrationTypeRequest>,
     ) -> Answer<v1::GetIntegrationTypeResponse> {
         let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
+        let (admitted, request) = self.admit_to(Action::ReadMetadata, request).await?;
         answer(
             || asked,
             self.get_integration_type_in(&admitted.workspace, request)

@@ -67,7 +67,7 @@ impl Admin {
             .await?;
         Ok(v1::RevokeConnectionResponse {
             connection: Some(self.shown_connection(&connection).await?),
-            provider_revocation: to_proto::revocation(revocation).into(),
+            provider_revocation: to_proto::revocation(revocation, request.local_only).into(),
         })
     }
 
@@ -84,7 +84,7 @@ impl Admin {
             .delete_connection(workspace, &present.id, request.local_only)
             .await?;
         Ok(v1::DeleteConnectionResponse {
-            provider_revocation: to_proto::revocation(revocation).into(),
+            provider_revocation: to_proto::revocation(revocation, request.local_only).into(),
         })
     }
 
@@ -108,7 +108,7 @@ impl Admin {
     ) -> Result<Connection, Error> {
         let id: ConnectionId = from_proto::connection_id(id)?;
         let connection = self.vending.connection(workspace, &id).await?;
-        match etag.is_empty() || *etag == to_proto::connection(&connection, None).etag {
+        match etag.is_empty() || *etag == self.shown_connection(&connection).await?.etag {
             true => Ok(connection),
             false => Err(Error::EtagMismatch),
         }
@@ -117,7 +117,7 @@ impl Admin {
 
 fn filter(request: &v1::ListConnectionsRequest) -> Result<ConnectionFilter, Error> {
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let statuses: Vec<_> = request.statuses().collect();
+    let statuses = from_proto::statuses(&request.statuses)?;
     Ok(ConnectionFilter {
         connector_id: named(&request.connector_id)
             .map(|id| from_proto::connector_id(&id))

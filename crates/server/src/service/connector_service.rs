@@ -249,6 +249,8 @@ impl Connector {
             (Ok(link), _) => Error::ReauthorizationRequired {
                 connect: Some(link),
             },
+            // The link needs values that only the app can ask its user for.
+            (Err(Error::InvalidConnectionConfig(_)), error) => error,
             (Err(error), _) => error,
         }
     }
@@ -371,7 +373,7 @@ impl Connector {
         Ok(v1::DisconnectAppUserResponse {
             disconnected: revocation.is_some(),
             provider_revocation: revocation
-                .map(to_proto::revocation)
+                .map(|revocation| to_proto::revocation(revocation, false))
                 .unwrap_or_default()
                 .into(),
         })
@@ -390,13 +392,18 @@ impl Connector {
             owner: Some(Owner::AppUser(user)),
             ..ConnectionFilter::default()
         };
+        let statuses = from_proto::statuses(&request.statuses)?;
         let owned = self.vending.all_connections(workspace, &filter).await?;
         let mut rows = Vec::new();
         for connector in self.vending.all_connectors(workspace).await? {
             let offered = connector.kind == ConnectorKind::AppUser && !connector.disabled;
-            let integration_type = self
+            // Another replica may have been told of a type that is yet to be noticed here.
+            let Ok(integration_type) = self
                 .vending
-                .integration_type(workspace, &connector.integration_type)?;
+                .integration_type(workspace, &connector.integration_type)
+            else {
+                continue;
+            };
             let asked = |wish: &str, value: &str| wish.is_empty() || wish == value;
             if !offered
                 || !asked(&request.category, &integration_type.category)
@@ -420,8 +427,8 @@ impl Connector {
             }
             rows.extend(connected);
         }
-        if !request.statuses.is_empty() {
-            rows.retain(|row| request.statuses.contains(&row.status));
+        if !statuses.is_empty() {
+            rows.retain(|row| statuses.contains(&row.status()));
         }
         let keyed = rows
             .into_iter()

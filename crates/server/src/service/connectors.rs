@@ -1,8 +1,8 @@
 //! Connectors, for operators: one by one, or a whole set with a plan.
 
 use tokend_api::v1;
-use tokend_model::{Connector, Secret, WorkspaceName};
-use tokend_vending::{ConnectorDraft, Error, PlannedAction, PlannedChange};
+use tokend_model::{Connector, ConnectorKind, Secret, WorkspaceName};
+use tokend_vending::{ClientSecret, ConnectorDraft, Error, PlannedAction, PlannedChange};
 
 use super::{admin::Admin, from_proto, page::PageRequest, to_proto};
 
@@ -120,20 +120,20 @@ impl Admin {
             let name = from_proto::integration_type(&definition.integration_type)?;
             definitions.push((name, definition.toml));
         }
-        let drafts = request
-            .connectors
-            .into_iter()
-            .map(from_proto::connector_draft)
-            .collect::<Result<Vec<_>, _>>()?;
+        let (mut etags, mut drafts) = (Vec::new(), Vec::new());
+        for connector in request.connectors {
+            etags.push(connector.etag.clone());
+            drafts.push(applied_draft(connector)?);
+        }
         let plan = self
             .vending
             .plan_connectors(workspace, &definitions, &drafts, request.prune)
             .await?;
+        check_planned_etags(&etags, &plan)?;
         if !request.dry_run {
             self.vending
-                .define_integration_types(workspace, &definitions)
+                .apply_connectors(workspace, &definitions, &plan)
                 .await?;
-            self.vending.apply_connectors(workspace, &plan).await?;
         }
         let changes = plan
             .iter()
@@ -153,7 +153,9 @@ impl Admin {
         change: PlannedChange,
     ) -> Result<v1::Connector, Error> {
         let id = change.connector.id.clone();
-        self.vending.apply_connectors(workspace, &[change]).await?;
+        self.vending
+            .apply_connectors(workspace, &[], &[change])
+            .await?;
         Ok(self.shown(&self.vending.get_connector(workspace, &id).await?))
     }
 
@@ -175,6 +177,32 @@ fn check_etag(etag: &str, stored: &Connector) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::EtagMismatch),
     }
+}
+
+/// A connector of a set. Sets are applied again and again: without an id each time would make another connector.
+fn applied_draft(connector: v1::Connector) -> Result<ConnectorDraft, Error> {
+    let draft = from_proto::connector_draft(connector)?;
+    match (draft.kind, &draft.id) {
+        (ConnectorKind::AppUser, None) => Err(Error::invalid(
+            "connector_id",
+            format!(
+                "is missing on an app-user connector of '{}'",
+                draft.integration_type
+            ),
+        )),
+        _ => Ok(draft),
+    }
+}
+
+/// Whether what the plan replaces is what was read. A plan begins with the connectors given, in their order; an etag
+/// that is old does no harm where nothing changes, so that a set can be sent again.
+fn check_planned_etags(etags: &[String], plan: &[PlannedChange]) -> Result<(), Error> {
+    let mut changes = etags.iter().zip(plan).filter(|(etag, _)| !etag.is_empty());
+    changes.try_for_each(|(etag, change)| match change.action {
+        PlannedAction::Create => Err(Error::EtagMismatch),
+        PlannedAction::Update | PlannedAction::Delete => check_etag(etag, &change.connector),
+        PlannedAction::Unchanged => Ok(()),
+    })
 }
 
 /// The stored connector with the fields of the mask (AIP-134: absent means all that are not empty, `*` all) replaced.
@@ -214,9 +242,11 @@ fn masked(
         kind: stored.kind,
         display_name: pick("display_name", given.display_name, &stored.display_name),
         client_id: pick("client_id", given.client_id, &stored.client_id),
-        client_secret: Some(given.client_secret)
-            .filter(|secret| !secret.is_empty())
-            .map(Secret::new),
+        client_secret: match replaces("client_secret", given.client_secret.is_empty()) {
+            false => ClientSecret::Keep,
+            true if given.client_secret.is_empty() => ClientSecret::Clear,
+            true => ClientSecret::Set(Secret::new(given.client_secret)),
+        },
         scopes: match replaces("scopes", given.scopes.is_empty()) {
             true => given.scopes,
             false => stored.scopes.clone(),
@@ -234,4 +264,102 @@ fn masked(
             false => stored.disabled,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use tokend_model::{ConnectorId, IntegrationTypeName};
+
+    fn stored() -> Connector {
+        Connector {
+            workspace: WorkspaceName::default_workspace(),
+            id: ConnectorId::new("crm").expect("an id"),
+            integration_type: IntegrationTypeName::new("crm").expect("a name"),
+            kind: ConnectorKind::Shared,
+            display_name: "CRM".to_owned(),
+            client_id: "client".to_owned(),
+            client_secret: Some(Secret::new("the stored one")),
+            scopes: Vec::new(),
+            connection_config: Default::default(),
+            return_urls: Vec::new(),
+            disabled: false,
+            version: 3,
+            create_time: DateTime::UNIX_EPOCH,
+            update_time: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_mask_decides_over_the_client_secret() {
+        let secret = |given: &str, mask: Option<&str>| {
+            let given = v1::Connector {
+                client_secret: given.to_owned(),
+                ..Default::default()
+            };
+            let paths = mask.map(|path| vec![path.to_owned()]);
+            masked(&stored(), given, paths)
+                .expect("a good mask")
+                .client_secret
+        };
+        for mask in [None, Some("client_secret"), Some("*")] {
+            let ClientSecret::Set(set) = secret("new", mask) else {
+                panic!("{mask:?} sets it");
+            };
+            assert_eq!(set.expose(), "new");
+        }
+        for given in ["", "new"] {
+            assert!(matches!(
+                secret(given, Some("display_name")),
+                ClientSecret::Keep
+            ));
+        }
+        assert!(matches!(secret("", None), ClientSecret::Keep));
+        for mask in ["client_secret", "*"] {
+            assert!(matches!(secret("", Some(mask)), ClientSecret::Clear));
+        }
+    }
+
+    #[test]
+    fn a_set_replaces_only_what_was_read() {
+        let check = |etag: &str, action: PlannedAction| {
+            let change = PlannedChange {
+                action,
+                connector: stored(),
+                changed_fields: Vec::new(),
+                connections_needing_consent: 0,
+            };
+            check_planned_etags(&[etag.to_owned()], &[change]).is_ok()
+        };
+        for action in [PlannedAction::Create, PlannedAction::Update] {
+            assert!(check("", action));
+            assert!(!check("2", action));
+        }
+        assert!(check("3", PlannedAction::Update));
+        assert!(!check("3", PlannedAction::Create), "it was deleted since");
+        assert!(check("2", PlannedAction::Unchanged));
+    }
+
+    #[test]
+    fn an_app_user_connector_of_a_set_needs_an_id() {
+        let given = |kind: v1::ConnectorKind, id: &str| {
+            applied_draft(v1::Connector {
+                connector_id: id.to_owned(),
+                integration_type: "crm".to_owned(),
+                kind: kind.into(),
+                ..Default::default()
+            })
+        };
+        assert!(given(v1::ConnectorKind::Shared, "").is_ok());
+        assert!(given(v1::ConnectorKind::AppUser, "crm-eu").is_ok());
+        let refused = given(v1::ConnectorKind::AppUser, "");
+        assert!(matches!(
+            refused,
+            Err(Error::InvalidField {
+                field: "connector_id",
+                ..
+            })
+        ));
+    }
 }

@@ -7,7 +7,7 @@ use tokend_model::{
     AppUserId, AuthorizationId, ConnectionId, ConnectionStatus, ConnectorId, ConnectorKind,
     Generation, IntegrationTypeName, InvalidId, Label, Owner, Secret, WorkspaceName,
 };
-use tokend_vending::{ConnectorDraft, ConnectorRef, Error, Target, VendOptions};
+use tokend_vending::{ClientSecret, ConnectorDraft, ConnectorRef, Error, Target, VendOptions};
 
 fn named<T>(field: &'static str, read: Result<T, InvalidId>) -> Result<T, Error> {
     read.map_err(|invalid| Error::invalid(field, invalid.to_string()))
@@ -68,6 +68,20 @@ pub(crate) fn kind(kind: v1::ConnectorKind) -> Option<ConnectorKind> {
         v1::ConnectorKind::Shared => Some(ConnectorKind::Shared),
         v1::ConnectorKind::AppUser => Some(ConnectorKind::AppUser),
     }
+}
+
+/// The statuses of a filter, as they are on the wire.
+pub(crate) fn statuses(given: &[i32]) -> Result<Vec<v1::ConnectionStatus>, Error> {
+    given
+        .iter()
+        .map(|&number| match v1::ConnectionStatus::try_from(number) {
+            Ok(v1::ConnectionStatus::Unspecified) | Err(_) => Err(Error::invalid(
+                "statuses",
+                format!("{number} is no status to filter by"),
+            )),
+            Ok(status) => Ok(status),
+        })
+        .collect()
 }
 
 /// The stored status a filter means; `PENDING` is no stored status, so nothing matches it.
@@ -137,12 +151,38 @@ pub(crate) fn connector_draft(connector: v1::Connector) -> Result<ConnectorDraft
         kind: draft_kind,
         display_name: connector.display_name,
         client_id: connector.client_id,
-        client_secret: Some(connector.client_secret)
-            .filter(|secret| !secret.is_empty())
-            .map(Secret::new),
+        client_secret: match connector.client_secret.is_empty() {
+            true => ClientSecret::Keep,
+            false => ClientSecret::Set(Secret::new(connector.client_secret)),
+        },
         scopes: connector.scopes,
         connection_config: connector.connection_config.into_iter().collect(),
         return_urls: connector.return_urls,
         disabled: connector.disabled,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_names_statuses_that_there_are() {
+        let authorized = v1::ConnectionStatus::Authorized;
+        let known = statuses(&[authorized.into(), v1::ConnectionStatus::Pending.into()]);
+        assert_eq!(
+            known.expect("known ones"),
+            [authorized, v1::ConnectionStatus::Pending]
+        );
+        assert!(statuses(&[]).expect("none").is_empty());
+        for wrong in [0, 99, -1] {
+            assert!(matches!(
+                statuses(&[authorized.into(), wrong]),
+                Err(Error::InvalidField {
+                    field: "statuses",
+                    ..
+                })
+            ));
+        }
+    }
 }

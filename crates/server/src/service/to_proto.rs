@@ -1,7 +1,13 @@
 //! From our words to the contract's. Free functions: both sides are foreign to this crate.
 
-use std::time::SystemTime;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message;
+use ring::digest;
 use tokend_api::v1;
 use tokend_model::{
     Account, Authorization, AuthorizationState, Connection, ConnectionStatus, Connector,
@@ -85,7 +91,7 @@ pub(crate) fn connection(connection: &Connection, connector: Option<&Connector>)
         Owner::Shared => (v1::ConnectorKind::Shared, String::new()),
         Owner::AppUser(id) => (v1::ConnectorKind::AppUser, id.to_string()),
     };
-    v1::Connection {
+    let shown = v1::Connection {
         connection_id: connection.id.to_string(),
         connector_id: connection.connector_id.to_string(),
         integration_type: connection.integration_type.to_string(),
@@ -105,8 +111,33 @@ pub(crate) fn connection(connection: &Connection, connector: Option<&Connector>)
         expire_time: connection.expiry.time().map(timestamp),
         last_use_time: connection.last_use_time.map(timestamp),
         use_count: connection.use_count,
-        etag: connection.generation.0.to_string(),
+        etag: String::new(),
+    };
+    v1::Connection {
+        etag: etag(&shown),
+        ..shown
     }
+}
+
+/// Half a digest of all that is shown except the use figures.
+fn etag(connection: &v1::Connection) -> String {
+    // A map has no order of its own: it is taken apart from the rest.
+    let config: BTreeMap<_, _> = connection.connection_config.iter().collect();
+    let rest = v1::Connection {
+        connection_config: HashMap::new(),
+        last_use_time: None,
+        use_count: 0,
+        etag: String::new(),
+        ..connection.clone()
+    };
+    let mut digest = digest::Context::new(&digest::SHA256);
+    digest.update(&rest.encode_length_delimited_to_vec());
+    for text in config.into_iter().flat_map(|(name, value)| [name, value]) {
+        digest.update(&text.encode_length_delimited_to_vec());
+    }
+    let digest = digest.finish();
+    let half = digest.as_ref().len() / 2;
+    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..half])
 }
 
 pub(crate) fn connector(connector: &Connector, redirect_uri: String) -> v1::Connector {
@@ -243,8 +274,13 @@ pub(crate) fn integration_type(integration_type: &IntegrationType) -> v1::Integr
     }
 }
 
-pub(crate) fn revocation(revocation: ProviderRevocation) -> v1::ProviderRevocation {
+/// What became of a grant; skipped without being asked for (`local_only`) means that there was nothing to revoke.
+pub(crate) fn revocation(
+    revocation: ProviderRevocation,
+    local_only: bool,
+) -> v1::ProviderRevocation {
     match revocation {
+        ProviderRevocation::Skipped if !local_only => v1::ProviderRevocation::Unspecified,
         ProviderRevocation::Revoked => v1::ProviderRevocation::Revoked,
         ProviderRevocation::NotSupported => v1::ProviderRevocation::NotSupported,
         ProviderRevocation::Failed => v1::ProviderRevocation::Failed,
@@ -275,10 +311,7 @@ pub(crate) fn app_user_connection(
     };
     let missing = |scope: &&String| !connection.scopes.contains(scope);
     v1::AppUserConnection {
-        connected: matches!(
-            connection.status,
-            ConnectionStatus::Authorized | ConnectionStatus::Expired
-        ),
+        connected: connection.status == ConnectionStatus::Authorized,
         connection_id: connection.id.to_string(),
         label: connection.label.to_string(),
         status: status(connection.status).into(),
@@ -292,5 +325,84 @@ pub(crate) fn app_user_connection(
         expire_time: connection.expiry.time().map(timestamp),
         last_use_time: connection.last_use_time.map(timestamp),
         ..row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use tokend_model::{
+        ConnectionId, ConnectorId, Expiry, Generation, IntegrationTypeName, Label, RefreshHealth,
+        WorkspaceName,
+    };
+
+    fn authorized() -> Connection {
+        let time = DateTime::UNIX_EPOCH;
+        Connection {
+            workspace: WorkspaceName::default_workspace(),
+            id: ConnectionId::new("conn_1").expect("an id"),
+            connector_id: ConnectorId::new("crm").expect("an id"),
+            integration_type: IntegrationTypeName::new("crm").expect("a name"),
+            owner: Owner::Shared,
+            label: Label::default_label(),
+            status: ConnectionStatus::Authorized,
+            status_reason: String::new(),
+            account: Account::default(),
+            connection_config: ["a", "b", "c", "d"]
+                .map(|name| (name.to_owned(), name.to_owned()))
+                .into(),
+            scopes: vec!["read".to_owned()],
+            generation: Generation(1),
+            expiry: Expiry::At(time),
+            refresh_health: RefreshHealth::default(),
+            create_time: time,
+            authorize_time: time,
+            refresh_time: time,
+            last_use_time: None,
+            use_count: 0,
+        }
+    }
+
+    #[test]
+    fn an_etag_changes_with_all_but_the_uses() {
+        let etag = |change: fn(&mut Connection)| {
+            let mut connection = authorized();
+            change(&mut connection);
+            super::connection(&connection, None).etag
+        };
+        let before = etag(|_| {});
+        // The map's order differs from one to the next.
+        assert!((0..20).all(|_| etag(|_| {}) == before));
+        assert_eq!(
+            etag(|used| (used.use_count, used.last_use_time) = (7, Some(used.create_time))),
+            before
+        );
+        for changed in [
+            etag(|revoked| revoked.status = ConnectionStatus::Revoked),
+            etag(|other| other.status_reason = "REVOKED_BY_OPERATOR".to_owned()),
+            etag(|other| other.account.email = Some("ada@app.example".to_owned())),
+            etag(|other| other.generation = Generation(2)),
+            etag(|other| other.scopes.clear()),
+            etag(|other| {
+                other
+                    .connection_config
+                    .insert("a".to_owned(), "b".to_owned());
+            }),
+        ] {
+            assert_ne!(changed, before);
+        }
+    }
+
+    #[test]
+    fn nothing_to_revoke_is_told_from_not_asked() {
+        use v1::ProviderRevocation as Told;
+        let skipped = ProviderRevocation::Skipped;
+        assert_eq!(revocation(skipped, true), Told::Skipped);
+        assert_eq!(revocation(skipped, false), Told::Unspecified);
+        assert_eq!(
+            revocation(ProviderRevocation::Revoked, false),
+            Told::Revoked
+        );
     }
 }

@@ -21,6 +21,8 @@ cases!(
     final_states_are_final_and_erase,
     the_newest_open_attempt_is_found,
     attempts_out_of_time_are_ended_and_erased,
+    attempts_long_out_of_time_are_removed,
+    attempts_out_of_time_are_found_by_an_index,
 );
 
 async fn stored(rig: &Rig, completion_hash: Option<&[u8]>) -> (Authorization, Vec<u8>) {
@@ -263,4 +265,70 @@ async fn attempts_out_of_time_are_ended_and_erased(rig: Rig) {
             .unwrap()
             .is_none()
     );
+}
+
+async fn attempts_long_out_of_time_are_removed(rig: Rig) {
+    const DAY: i64 = 24 * 60 * 60;
+    stored_connector(&rig.storage).await;
+    let insert = async |expires: i64, state: Option<AuthorizationState>| {
+        let mut attempt = authorization();
+        attempt.expire_time = at(expires);
+        rig.storage.insert(&attempt, &hash(), None).await.unwrap();
+        if let Some(state) = state {
+            let moved = rig
+                .storage
+                .advance(&workspace(), &attempt.id, state, "")
+                .await;
+            moved.unwrap();
+        }
+        attempt.id
+    };
+    let (denied, completed) = (AuthorizationState::Denied, AuthorizationState::Completed);
+    let gone = [
+        insert(599, None).await,
+        insert(599, Some(denied)).await,
+        insert(599, Some(completed)).await,
+    ];
+    let kept = [insert(600, Some(denied)).await, insert(601, None).await];
+    // More than go in one statement.
+    let bytes = if rig.is_postgres() { "bytea" } else { "blob" };
+    let columns = "workspace, connector_id, owner_kind, owner_user, label, scopes, connection_config, state, failure_reason, create_time, expire_time";
+    let copies = format!(
+        "INSERT INTO authorizations (id, ticket_hash, {columns})
+        WITH RECURSIVE copies (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM copies WHERE number < 1200)
+        SELECT id || number, CAST(CAST(number AS text) AS {bytes}), {columns} FROM authorizations, copies WHERE id = '{}'",
+        gone[0]
+    );
+    assert_eq!(rig.execute(&copies).await, 1200);
+
+    let deadline = at(600 + DAY);
+    let ended = rig.storage.expire(deadline, "AUTHORIZATION_EXPIRED").await;
+    // The copies, and the two others that could still go on.
+    assert_eq!(ended.unwrap(), 1200 + 2);
+    for (ids, there) in [(&gone[..], false), (&kept[..], true)] {
+        for id in ids {
+            let read = Authorizations::get(&rig.storage, &workspace(), id).await;
+            assert_eq!(read.unwrap().is_some(), there, "{id}");
+        }
+    }
+    assert_eq!(rig.execute("DELETE FROM authorizations").await, 2);
+}
+
+async fn attempts_out_of_time_are_found_by_an_index(rig: Rig) {
+    let (explain, column) = if rig.is_postgres() {
+        // A table this small would be read whole, were it allowed.
+        rig.execute("SET enable_seqscan = off").await;
+        ("EXPLAIN", "QUERY PLAN")
+    } else {
+        ("EXPLAIN QUERY PLAN", "detail")
+    };
+    let old = "SELECT id FROM authorizations WHERE expire_time < 5 ORDER BY expire_time LIMIT 9";
+    for statement in [
+        "UPDATE authorizations SET failure_reason = '' WHERE expire_time < 5 AND state <> 'FAILED'",
+        &format!("DELETE FROM authorizations WHERE id IN ({old})"),
+    ] {
+        let plan = rig.texts(&format!("{explain} {statement}"), column).await;
+        let by_index = |line: &String| line.contains("ix_authorizations_expire_time");
+        assert!(plan.iter().any(by_index), "{plan:?}");
+    }
 }

@@ -3,13 +3,14 @@
 use tokend_model::{
     ConnectorChange::{Create, Delete, Update},
     ConnectorKind,
-    ports::{Connections, Connectors, Page, StorageError},
+    ports::{Connections, Connectors, IntegrationOverrides, Page, StorageError},
 };
 
 use crate::{
     rig::Rig,
     sample::{
-        at, connector, connector_id, secret, service, stored_connection, stranger, workspace,
+        at, connector, connector_id, new_connection, secret, service, stored_connection,
+        stored_connector, stranger, user, workspace,
     },
 };
 
@@ -19,7 +20,9 @@ cases!(
     an_update_needs_the_version_that_was_read,
     a_set_is_applied_whole_or_not_at_all,
     one_shared_connector_a_type,
-    deleting_takes_the_connections_along,
+    a_connector_in_use_is_not_deleted,
+    connecting_and_deleting_exclude_each_other,
+    integration_types_are_stored_with_the_connectors_or_not_at_all,
     concurrent_updates_have_one_winner,
 );
 
@@ -29,7 +32,10 @@ async fn what_is_written_is_read(rig: Rig) {
     public.client_secret = None;
     public.disabled = true;
     let changes = [Create(shared.clone()), Create(public.clone())];
-    rig.storage.apply(&workspace(), &changes).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &changes, &[], at(0))
+        .await
+        .unwrap();
     for connector in [&shared, &public] {
         let read = Connectors::get(&rig.storage, &workspace(), &connector.id).await;
         assert_eq!(read.unwrap().as_ref(), Some(connector));
@@ -44,7 +50,10 @@ async fn what_is_written_is_read(rig: Rig) {
 async fn pages_follow_the_ids(rig: Rig) {
     let all = ["a", "b", "c"].map(|id| connector(id, ConnectorKind::AppUser));
     let changes = all.clone().map(Create);
-    rig.storage.apply(&workspace(), &changes).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &changes, &[], at(0))
+        .await
+        .unwrap();
     let page = |after: Option<&str>| Page {
         after: after.map(str::to_owned),
         limit: 2,
@@ -59,31 +68,43 @@ async fn pages_follow_the_ids(rig: Rig) {
 async fn an_update_needs_the_version_that_was_read(rig: Rig) {
     let first = connector("a", ConnectorKind::Shared);
     let set = [Create(first.clone())];
-    rig.storage.apply(&workspace(), &set).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &set, &[], at(0))
+        .await
+        .unwrap();
     let mut second = first.clone();
     second.client_secret = Some(secret());
     second.kind = ConnectorKind::AppUser;
     second.update_time = at(5);
     let set = [Update(second.clone())];
-    rig.storage.apply(&workspace(), &set).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &set, &[], at(0))
+        .await
+        .unwrap();
     second.version = 2;
     let read = Connectors::get(&rig.storage, &workspace(), &first.id).await;
     assert_eq!(read.unwrap(), Some(second));
-    let stale = rig.storage.apply(&workspace(), &set).await;
+    let stale = rig.storage.apply(&workspace(), &set, &[], at(0)).await;
     assert!(matches!(stale, Err(StorageError::Changed)), "{stale:?}");
-    let foreign = rig.storage.apply(&stranger(), &set).await;
+    let foreign = rig.storage.apply(&stranger(), &set, &[], at(0)).await;
     assert!(matches!(foreign, Err(StorageError::Changed)), "{foreign:?}");
 }
 
 async fn a_set_is_applied_whole_or_not_at_all(rig: Rig) {
     let first = connector("a", ConnectorKind::AppUser);
     let set = [Create(first.clone())];
-    rig.storage.apply(&workspace(), &set).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &set, &[], at(0))
+        .await
+        .unwrap();
     let b = || Create(connector("b", ConnectorKind::AppUser));
-    let again = rig.storage.apply(&workspace(), &[b(), Create(first)]).await;
+    let again = rig
+        .storage
+        .apply(&workspace(), &[b(), Create(first)], &[], at(0))
+        .await;
     assert!(matches!(again, Err(StorageError::Exists)), "{again:?}");
     let set = [b(), Delete(connector_id("nothing"))];
-    let nothing = rig.storage.apply(&workspace(), &set).await;
+    let nothing = rig.storage.apply(&workspace(), &set, &[], at(0)).await;
     assert!(matches!(nothing, Err(StorageError::Changed)), "{nothing:?}");
     let read = Connectors::get(&rig.storage, &workspace(), &connector_id("b")).await;
     assert_eq!(read.unwrap(), None);
@@ -92,38 +113,109 @@ async fn a_set_is_applied_whole_or_not_at_all(rig: Rig) {
 async fn one_shared_connector_a_type(rig: Rig) {
     let shared = |id| Create(connector(id, ConnectorKind::Shared));
     rig.storage
-        .apply(&workspace(), &[shared("a")])
+        .apply(&workspace(), &[shared("a")], &[], at(0))
         .await
         .unwrap();
-    let second = rig.storage.apply(&workspace(), &[shared("b")]).await;
+    let second = rig
+        .storage
+        .apply(&workspace(), &[shared("b")], &[], at(0))
+        .await;
     assert!(matches!(second, Err(StorageError::Exists)), "{second:?}");
     // Elsewhere, or in its place, there is room for one.
     rig.storage
-        .apply(&stranger(), &[shared("a")])
+        .apply(&stranger(), &[shared("a")], &[], at(0))
         .await
         .unwrap();
     let replace = [shared("b"), Delete(connector_id("a"))];
-    rig.storage.apply(&workspace(), &replace).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &replace, &[], at(0))
+        .await
+        .unwrap();
 }
 
-async fn deleting_takes_the_connections_along(rig: Rig) {
+async fn a_connector_in_use_is_not_deleted(rig: Rig) {
     let new = stored_connection(&rig.storage).await;
-    let set = [Delete(new.connector_id.clone())];
-    rig.storage.apply(&workspace(), &set).await.unwrap();
-    let read = Connections::get(&rig.storage, &workspace(), &new.id).await;
-    assert_eq!(read.unwrap(), None);
-    for table in ["credentials", "connection_usage", "connections"] {
-        assert_eq!(rig.execute(&format!("DELETE FROM {table}")).await, 0);
+    let second = new_connection(user("grace"));
+    rig.storage.connect(&second, at(3)).await.unwrap();
+    let revoked = rig.storage.revoke(&workspace(), &new.id, "BY_USER").await;
+    assert!(revoked.unwrap().is_some());
+    let set = [
+        Create(connector("b", ConnectorKind::AppUser)),
+        Delete(new.connector_id.clone()),
+    ];
+    let types = [(service("intranet"), "a = 1".to_owned())];
+    let apply = async || rig.storage.apply(&workspace(), &set, &types, at(4)).await;
+    let used = apply().await;
+    let Err(StorageError::InUse { connections: 2 }) = used else {
+        panic!("{used:?}");
+    };
+    let b = Connectors::get(&rig.storage, &workspace(), &connector_id("b")).await;
+    assert_eq!(b.unwrap(), None);
+    let kept = IntegrationOverrides::list(&rig.storage).await;
+    assert!(kept.unwrap().is_empty());
+    for id in [&new.id, &second.id] {
+        let gone = rig.storage.delete(&workspace(), id).await;
+        assert!(gone.unwrap().is_some());
     }
+    apply().await.unwrap();
+    let read = Connectors::get(&rig.storage, &workspace(), &new.connector_id).await;
+    assert_eq!(read.unwrap(), None);
+}
+
+/// Whichever comes first wins, and a connection that was made is there.
+async fn connecting_and_deleting_exclude_each_other(rig: Rig) {
+    for round in 0..20 {
+        let one = stored_connector(&rig.storage).await;
+        let new = new_connection(user("ada"));
+        let (storage, made) = (rig.storage.clone(), new.clone());
+        let connecting = tokio::spawn(async move { storage.connect(&made, at(2)).await });
+        let set = [Delete(one.id.clone())];
+        let deleted = rig.storage.apply(&workspace(), &set, &[], at(2)).await;
+        let connected = connecting.await.unwrap();
+        let left = rig.storage.delete(&workspace(), &new.id).await.unwrap();
+        match (connected, deleted) {
+            (Ok(_), Err(StorageError::InUse { connections: 1 })) => {
+                assert!(left.is_some(), "{round}");
+                let again = rig.storage.apply(&workspace(), &set, &[], at(2)).await;
+                again.unwrap();
+            }
+            (Err(StorageError::Changed), Ok(())) => assert!(left.is_none(), "{round}"),
+            other => panic!("{round}: {other:?}"),
+        }
+    }
+}
+
+async fn integration_types_are_stored_with_the_connectors_or_not_at_all(rig: Rig) {
+    let first = connector("a", ConnectorKind::AppUser);
+    let name = service("intranet");
+    let define = |text: &str| [(name.clone(), text.to_owned())];
+    let set = [Create(first.clone())];
+    let apply = async |definitions: &[_]| {
+        let set = &set;
+        rig.storage
+            .apply(&workspace(), set, definitions, at(0))
+            .await
+    };
+    apply(&define("a = 1")).await.unwrap();
+    let again = apply(&define("a = 2")).await;
+    assert!(matches!(again, Err(StorageError::Exists)), "{again:?}");
+    let stored = IntegrationOverrides::list(&rig.storage).await;
+    assert_eq!(
+        stored.unwrap(),
+        [(workspace(), name.clone(), "a = 1".to_owned())]
+    );
 }
 
 async fn concurrent_updates_have_one_winner(rig: Rig) {
     let first = connector("a", ConnectorKind::AppUser);
     let set = [Create(first.clone())];
-    rig.storage.apply(&workspace(), &set).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &set, &[], at(0))
+        .await
+        .unwrap();
     let tries = (0..20).map(|_| {
         let (storage, set) = (rig.storage.clone(), [Update(first.clone())]);
-        tokio::spawn(async move { storage.apply(&workspace(), &set).await.is_ok() })
+        tokio::spawn(async move { storage.apply(&workspace(), &set, &[], at(0)).await.is_ok() })
     });
     let won = futures::future::join_all(tries).await;
     assert_eq!(

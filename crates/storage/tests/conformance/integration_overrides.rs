@@ -1,6 +1,6 @@
 //! Integration types of this installation.
 
-use tokend_model::ports::IntegrationOverrides;
+use tokend_model::ports::{Connectors, IntegrationOverrides};
 
 use crate::{
     rig::Rig,
@@ -17,7 +17,12 @@ async fn a_definition_is_added_then_replaced(rig: Rig) {
         (workspace(), "a = 2\n# é"),
     ] {
         rig.storage
-            .put(&workspace, &name, definition, at(0))
+            .apply(
+                &workspace,
+                &[],
+                &[(name.clone(), definition.to_owned())],
+                at(0),
+            )
             .await
             .unwrap();
     }

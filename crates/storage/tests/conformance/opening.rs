@@ -24,7 +24,7 @@ async fn several_migrate_an_empty_database_at_once(rig: Rig) {
     ] {
         rig.execute(&format!("DROP TABLE {table}")).await;
     }
-    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 1);
+    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 2);
     let mut replicas = Vec::new();
     for _ in 0..3 {
         let storage = Storage::connect(rig.options.clone(), rig.keyring.clone());

@@ -15,6 +15,9 @@ use crate::{
 cases!(
     fifty_claims_have_one_winner,
     a_claim_past_its_deadline_is_taken_over,
+    a_late_answer_counts_where_the_next_holder_failed,
+    a_late_answer_counts_where_the_next_holder_died,
+    a_late_answer_counts_only_while_nothing_else_came,
     a_commit_is_the_next_generation,
     a_commit_can_be_repeated,
     a_stale_commit_changes_nothing,
@@ -84,6 +87,58 @@ async fn a_claim_past_its_deadline_is_taken_over(rig: Rig) {
     let held = claim(&rig, &new, 1, MINUTE).await;
     assert!(matches!(held, ClaimOutcome::Held(_)), "{held:?}");
     assert!(rig.storage.commit(&second, &credential()).await.unwrap());
+}
+
+async fn a_late_answer_counts_where_the_next_holder_failed(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let late = claimed(&rig, &new, 1, Duration::ZERO).await;
+    let refused = claimed(&rig, &new, 1, MINUTE).await;
+    rig.storage.fail(&refused, &failure()).await.unwrap();
+    let answer = credential();
+    assert!(rig.storage.commit(&late, &answer).await.unwrap());
+    assert!(rig.storage.commit(&late, &answer).await.unwrap());
+    assert!(!rig.storage.commit(&refused, &credential()).await.unwrap());
+    rig.storage.fail(&refused, &failure()).await.unwrap();
+    let read = Connections::get(&rig.storage, &workspace(), &new.id).await;
+    let (connection, stored) = read.unwrap().unwrap();
+    assert_eq!(connection.generation, Generation(2));
+    assert_eq!(connection.status, ConnectionStatus::Authorized);
+    assert_eq!(connection.refresh_health, RefreshHealth::default());
+    assert_eq!(stored.unwrap().refresh_token, answer.refresh_token);
+    claimed(&rig, &new, 2, MINUTE).await;
+}
+
+async fn a_late_answer_counts_where_the_next_holder_died(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let late = claimed(&rig, &new, 1, Duration::ZERO).await;
+    let dead = claimed(&rig, &new, 1, Duration::ZERO).await;
+    assert!(rig.storage.commit(&late, &credential()).await.unwrap());
+    assert!(!rig.storage.commit(&dead, &credential()).await.unwrap());
+}
+
+async fn a_late_answer_counts_only_while_nothing_else_came(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let lost = async |late: &Claim| !rig.storage.commit(late, &credential()).await.unwrap();
+    // The next holder failed, but a third is at it.
+    let late = claimed(&rig, &new, 1, Duration::ZERO).await;
+    let refused = claimed(&rig, &new, 1, MINUTE).await;
+    rig.storage.fail(&refused, &failure()).await.unwrap();
+    let third = claimed(&rig, &new, 1, MINUTE).await;
+    assert!(lost(&late).await);
+    rig.storage.fail(&third, &failure()).await.unwrap();
+    // The user connected anew, which closes the claim too.
+    let again = new_connection(user("ada"));
+    rig.storage.connect(&again, at(9)).await.unwrap();
+    assert!(lost(&late).await);
+    // Somebody revoked it, and nothing may come back.
+    let late = claimed(&rig, &new, 2, Duration::ZERO).await;
+    let refused = claimed(&rig, &new, 2, MINUTE).await;
+    rig.storage.fail(&refused, &failure()).await.unwrap();
+    let revoked = rig.storage.revoke(&workspace(), &new.id, "BY_USER").await;
+    assert!(revoked.unwrap().is_some());
+    assert!(lost(&late).await);
+    rig.storage.delete(&workspace(), &new.id).await.unwrap();
+    assert!(lost(&late).await);
 }
 
 async fn a_commit_is_the_next_generation(rig: Rig) {

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, QueryResult, Statement,
+};
 use tempfile::TempDir;
 use tokend_keyring::{Keyring, generate_key_line};
 use tokend_model::Secret;
@@ -46,6 +48,15 @@ impl Rig {
             .await
             .unwrap()
             .rows_affected()
+    }
+
+    /// A column of what a query answers past the storage.
+    pub(crate) async fn texts(&self, sql: &str, column: &str) -> Vec<String> {
+        let backend = self.raw.get_database_backend();
+        let query = Statement::from_string(backend, sql);
+        let rows = self.raw.query_all_raw(query).await.unwrap();
+        let text = |row: &QueryResult| row.try_get("", column).unwrap();
+        rows.iter().map(text).collect()
     }
 
     /// Whether the case is on PostgreSQL.

@@ -74,7 +74,12 @@ pub(crate) fn connector(id: &str, kind: ConnectorKind) -> Connector {
 pub(crate) async fn stored_connector(storage: &Storage) -> Connector {
     let connector = connector("calendar", ConnectorKind::AppUser);
     storage
-        .apply(&workspace(), &[ConnectorChange::Create(connector.clone())])
+        .apply(
+            &workspace(),
+            &[ConnectorChange::Create(connector.clone())],
+            &[],
+            at(0),
+        )
         .await
         .unwrap();
     connector

@@ -1,9 +1,13 @@
 //! Sealed values that somebody moved in the database do not open where they are now.
 
+use std::sync::Arc;
+
+use tokend_keyring::{Keyring, generate_key_line};
 use tokend_model::{
     ConnectorChange, ConnectorKind, PendingCode,
     ports::{Authorizations, Connections, Connectors, StorageError},
 };
+use tokend_storage::Storage;
 
 use crate::{
     rig::Rig,
@@ -18,6 +22,7 @@ cases!(
     client_secrets_do_not_open_in_another_row,
     code_and_verifier_do_not_open_in_each_others_place,
     what_cannot_be_read_can_be_erased_and_replaced,
+    what_cannot_be_read_can_be_described,
 );
 
 fn is_corrupt<T: std::fmt::Debug>(result: Result<T, StorageError>) {
@@ -64,7 +69,10 @@ async fn client_secrets_do_not_open_in_another_row(rig: Rig) {
         "b",
         ConnectorKind::AppUser,
     ))];
-    rig.storage.apply(&workspace(), &set).await.unwrap();
+    rig.storage
+        .apply(&workspace(), &set, &[], at(0))
+        .await
+        .unwrap();
     let moved = "UPDATE connectors SET client_secret = (SELECT s.client_secret FROM connectors s WHERE s.id = 'b') WHERE id = 'calendar'";
     assert_eq!(rig.execute(moved).await, 1);
     is_corrupt(Connectors::get(&rig.storage, &workspace(), &first.id).await);
@@ -97,6 +105,33 @@ async fn code_and_verifier_do_not_open_in_each_others_place(rig: Rig) {
         let token = &pending.completion_hash;
         is_corrupt(storage.begin_completion(&workspace(), id, token).await);
     }
+}
+
+async fn what_cannot_be_read_can_be_described(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let read = Connections::get(&rig.storage, &workspace(), &new.id).await;
+    let (readable, _) = read.unwrap().unwrap();
+    // The same database with another key: the old one is lost.
+    let (_, line) = generate_key_line().unwrap();
+    let keyring = Arc::new(Keyring::parse(line.expose()).unwrap());
+    let storage = Storage::connect(rig.options.clone(), keyring)
+        .await
+        .unwrap();
+    let (connector, owner, label) = (&new.connector_id, &new.owner, &new.label);
+    is_corrupt(Connections::get(&storage, &workspace(), &new.id).await);
+    is_corrupt(storage.find(&workspace(), connector, owner, label).await);
+    let described = storage.describe(&workspace(), &new.id).await;
+    assert_eq!(described.unwrap().as_ref(), Some(&readable));
+    let located = storage.locate(&workspace(), connector, owner, label).await;
+    assert_eq!(located.unwrap().as_ref(), Some(&readable));
+    let other = user("grace");
+    let located = storage.locate(&workspace(), connector, &other, label).await;
+    assert_eq!(located.unwrap(), None);
+    let revoked = storage.revoke(&workspace(), &new.id, "BY_USER").await;
+    assert_eq!(revoked.unwrap().unwrap().1, None);
+    storage.connect(&new, at(3)).await.unwrap();
+    let read = Connections::get(&storage, &workspace(), &new.id).await;
+    assert!(read.unwrap().unwrap().1.is_some());
 }
 
 async fn what_cannot_be_read_can_be_erased_and_replaced(rig: Rig) {

@@ -33,7 +33,7 @@ async fn connectors_are_out_of_sight(rig: Rig) {
     let shared = storage.get_shared(&stranger(), &new.integration_type).await;
     assert_eq!(shared.unwrap(), None);
     let set = [ConnectorChange::Delete(id.clone())];
-    assert!(storage.apply(&stranger(), &set).await.is_err());
+    assert!(storage.apply(&stranger(), &set, &[], at(0)).await.is_err());
     let read = Connectors::get(storage, &workspace(), id).await;
     assert!(read.unwrap().is_some());
     let mut foreign = new.clone();
@@ -50,6 +50,12 @@ async fn connections_are_out_of_sight(rig: Rig) {
         .find(&stranger(), &new.connector_id, &new.owner, &new.label)
         .await;
     assert_eq!(found.unwrap(), None);
+    let described = storage.describe(&stranger(), &new.id).await;
+    assert_eq!(described.unwrap(), None);
+    let located = storage
+        .locate(&stranger(), &new.connector_id, &new.owner, &new.label)
+        .await;
+    assert_eq!(located.unwrap(), None);
     let page = Page {
         after: None,
         limit: 9,
