@@ -176,6 +176,7 @@ async fn an_update_sets_the_fields_of_its_mask_and_keeps_the_secret() {
             display_name: "Calendars".to_owned(),
             scopes: vec!["events.read".to_owned(), "events.write".to_owned()],
             client_id: "not in the mask".to_owned(),
+            client_secret: "not in the mask".to_owned(),
             etag: before.etag.clone(),
             ..Default::default()
         };
@@ -199,6 +200,14 @@ async fn an_update_sets_the_fields_of_its_mask_and_keeps_the_secret() {
             .await
             .unwrap();
         assert_eq!(renewed.missing_scopes, ["events.write"]);
+
+        let public = v1::Connector {
+            connector_id: "simshared".to_owned(),
+            ..Default::default()
+        };
+        let cleared = update(&tokend, public, &["client_secret"]).await.unwrap();
+        let after = cleared.connector.unwrap();
+        assert!(!after.client_secret_set);
 
         let stale = update(&tokend, wanted.clone(), &["display_name"]).await;
         refused(stale, Code::Aborted, "ETAG_MISMATCH");

@@ -1,12 +1,12 @@
 //! Integration types of one's own: kept over a restart, and explained where they are wrong.
 
 use tokend_api::v1;
-use tokend_tests::{Options, Tokend, databases};
+use tokend_tests::{Database, Options, Tokend, databases};
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::{
-    answers::{instead_of, refused},
+    answers::{eventually, instead_of, refused},
     applying::{apply, own_type},
 };
 
@@ -42,6 +42,34 @@ async fn a_type_of_ones_own_survives_a_restart() {
         );
         tokend.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_pushed_to_one_replica_is_known_to_the_other() {
+    if !databases().contains(&Database::Postgres) {
+        return;
+    }
+    let tokend = Tokend::start(Options {
+        database: Database::Postgres,
+        ..Options::default()
+    })
+    .await;
+    let (other, client) = tokend.replica().await;
+    let request = v1::ApplyConnectorsRequest {
+        integration_types: vec![own_type(&tokend, "later")],
+        ..Default::default()
+    };
+    apply(&tokend, request).await.unwrap();
+
+    let get = || v1::GetIntegrationTypeRequest {
+        integration_type: "later".to_owned(),
+    };
+    let known = eventually("the other replica reads it", async || {
+        client.admin().get_integration_type(get()).await.ok()
+    });
+    known.await;
+    other.stop().await;
+    tokend.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,7 @@ pub enum CallerRejection {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRejection {
     /// The call has none.
-    #[error("there is no token")]
+    #[error("there is no x-tokend-user-token")]
     Missing,
     /// It is longer than 16 KiB.
     #[error("the token is too long")]

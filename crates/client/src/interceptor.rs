@@ -45,10 +45,13 @@ pub(crate) fn set_user_token<T>(request: &mut Request<T>, token: &MetadataValue<
 
 /// Reads a value for metadata; the error names what it was for, not the value.
 pub(crate) fn metadata_value(what: &str, text: &str) -> Result<MetadataValue<Ascii>, Error> {
-    MetadataValue::try_from(text).map_err(|_| {
+    let mut value = MetadataValue::try_from(text).map_err(|_| {
         Error::new(
             tonic::Code::InvalidArgument,
             format!("the {what} has characters that cannot be sent"),
         )
-    })
+    })?;
+    // Neither in Debug nor in the connection's header table.
+    value.set_sensitive(true);
+    Ok(value)
 }

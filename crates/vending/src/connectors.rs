@@ -123,7 +123,9 @@ impl Vending {
     pub async fn load_integration_types(&self) -> Result<(), Error> {
         let ports = &self.shared.ports;
         for (workspace, name, definition) in ports.integration_overrides.list().await? {
-            if let Err(error) = ports.catalogue.define(&workspace, &name, &definition) {
+            if let Err(error) = ports.catalogue.define(&workspace, &name, &definition)
+                && self.shared.unreadable.insert(definition)
+            {
                 tracing::error!(%workspace, %name, %error, "a stored integration type cannot be read");
             }
         }

@@ -85,6 +85,8 @@ struct Shared {
     loads: single_flight::SingleFlight<cache::CacheKey, Result<Arc<Vended>, Error>>,
     refreshes: single_flight::SingleFlight<tokend_model::ConnectionId, Result<Arc<Vended>, Error>>,
     uses: uses::Uses,
+    /// Stored definitions that do not read, so that each is logged once.
+    unreadable: dashmap::DashSet<String>,
     tasks: TaskTracker,
 }
 
@@ -100,6 +102,7 @@ impl Vending {
                 loads: single_flight::SingleFlight::new(tasks.clone()),
                 refreshes: single_flight::SingleFlight::new(tasks.clone()),
                 uses: uses::Uses::default(),
+                unreadable: dashmap::DashSet::new(),
                 tasks,
             }),
         }

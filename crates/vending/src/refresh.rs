@@ -203,38 +203,43 @@ impl Vending {
             ..
         } = renewal;
         let (refreshes, id) = (&self.shared.ports.refreshes, connection.id.as_str());
-        // The answer may hold the only living refresh token: storing it is tried for as long as the process lives.
-        let committed = (|| refreshes.commit(claim, &next))
-            .retry(until_stored())
-            .when(|error| matches!(error, StorageError::Unavailable(_)))
-            .notify(|_, pause| {
-                tracing::error!(id, ?pause, "a renewed credential cannot be stored yet")
-            })
-            .await?;
-        if committed {
-            let renewed = vended(connection, connector, next);
-            let key = self.cache_key_of(connection);
-            self.shared.cache.put(key, &renewed, renewal.before_read);
-            return Ok(Some(renewed));
+        loop {
+            // The answer may hold the only living refresh token: storing it is tried for as long as the process lives.
+            let committed = (|| refreshes.commit(claim, &next))
+                .retry(until_stored())
+                .when(|error| matches!(error, StorageError::Unavailable(_)))
+                .notify(|_, pause| {
+                    tracing::error!(id, ?pause, "a renewed credential cannot be stored yet");
+                })
+                .await?;
+            if committed {
+                let renewed = vended(connection, connector, next);
+                let key = self.cache_key_of(connection);
+                self.shared.cache.put(key, &renewed, renewal.before_read);
+                return Ok(Some(renewed));
+            }
+            let connections = &self.shared.ports.connections;
+            let present = connections
+                .describe(&claim.workspace, &claim.connection_id)
+                .await?;
+            match present {
+                Some(now) if now.status == ConnectionStatus::Revoked => break,
+                None => break,
+                // Somebody took over while we waited for the provider: if they bring nothing, ours is the one.
+                Some(now) if now.generation == claim.base => tokio::time::sleep(CLAIM_POLL).await,
+                Some(_) => {
+                    tracing::warn!(
+                        id,
+                        epoch = claim.epoch,
+                        "a renewed credential came too late"
+                    );
+                    return Ok(None);
+                }
+            }
         }
-        tracing::warn!(
-            id,
-            epoch = claim.epoch,
-            "a renewed credential came too late to be stored"
-        );
-        let present = self
-            .shared
-            .ports
-            .connections
-            .describe(&claim.workspace, &claim.connection_id);
-        let ended = present
-            .await?
-            .is_none_or(|now| now.status == ConnectionStatus::Revoked);
-        if ended {
-            // Disconnected meanwhile: nothing may stay alive at the provider.
-            self.revoke_at_provider(connector, &connection.connection_config, &next)
-                .await;
-        }
+        // Disconnected meanwhile: nothing may stay alive at the provider.
+        self.revoke_at_provider(connector, &connection.connection_config, &next)
+            .await;
         Ok(None)
     }
 
