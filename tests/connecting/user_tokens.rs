@@ -28,7 +28,7 @@ async fn only_a_good_token_of_the_apps_issuer_is_a_user() {
     let keys = key_set(&tokend).await;
     let mut sent = vec![good.clone()];
     for (what, token, words) in [
-        ("nothing", String::new(), "no token"),
+        ("nothing", String::new(), "there is no x-tokend-user-token"),
         (
             "garbage",
             "not-a-token-at-all".to_owned(),
@@ -129,7 +129,10 @@ async fn a_call_without_a_user_says_so() {
     let list = Request::new(v1::ListAppUserConnectionsRequest::default());
     let answer = connectors.list_app_user_connections(list).await;
     let status = refused(answer, Code::Unauthenticated, UNAUTHENTICATED);
-    assert!(status.message().contains("there is no token"), "{status:?}");
+    assert!(
+        status.message().contains("there is no x-tokend-user-token"),
+        "{status:?}"
+    );
 
     // A proven user does not make a caller: an operator's or backend's key is needed all the same.
     let anonymous = tokend_client::Client::builder(format!("http://{}", tokend.grpc()));
