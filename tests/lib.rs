@@ -6,10 +6,12 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod answers;
 mod database;
 mod logs;
 mod tokend;
 
+pub use answers::{eventually, refused};
 pub use database::{Database, databases};
 pub use logs::captured_logs;
 pub use tokend::{AUDIENCE, Options, Tokend, definition, for_user, reason};

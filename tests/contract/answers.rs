@@ -1,32 +1,15 @@
 //! Reading answers: errors with their details, warnings, and conditions that come true in time.
 
-use std::{
-    fmt::Debug,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
 use tokend_api::v1;
-use tokend_tests::{Database, Options, Tokend, databases, reason};
-use tonic::{Code, Status};
+use tokend_tests::{Database, Options, Tokend, databases};
+use tonic::Status;
+
 use tonic_types::StatusExt;
 
-/// How long anything here may take to come true.
-const DEADLINE: Duration = Duration::from_secs(20);
-/// Between two looks at it.
-const INTERVAL: Duration = Duration::from_millis(20);
-
-/// The error of a call, which must have this code and reason.
-#[track_caller]
-pub(crate) fn refused<T: Debug>(answer: Result<T, Status>, code: Code, because: &str) -> Status {
-    let status = answer.expect_err(because);
-    assert_eq!(
-        (status.code(), reason(&status).as_str()),
-        (code, because),
-        "{status:?}"
-    );
-    status
-}
+pub(crate) use tokend_tests::{eventually, refused};
 
 /// How long an error says to wait.
 pub(crate) fn retry_delay(status: &Status) -> Option<Duration> {
@@ -63,18 +46,6 @@ pub(crate) fn warnings(vended: &v1::VendedConnection) -> Vec<v1::WarningCode> {
 /// Runs a test that waits for time to pass on all databases at once.
 pub(crate) async fn on_each_database(test: impl AsyncFn(Database)) {
     join_all(databases().into_iter().map(|database| test(database))).await;
-}
-
-/// Waits until asking gives an answer; a test whose condition does not come true fails.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(started.elapsed() < DEADLINE, "in vain: {what}");
-        tokio::time::sleep(INTERVAL).await;
-    }
 }
 
 /// Waits until less than this is left before a token's end.
