@@ -22,6 +22,7 @@ mod provider_faults;
 mod reauthorization;
 mod refresh;
 mod rejected_generation;
+mod starting;
 mod tls;
 mod unbuilt;
 mod uses;

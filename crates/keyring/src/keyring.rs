@@ -74,6 +74,11 @@ impl Keyring {
         &self.primary.id
     }
 
+    /// Whether it can open what the key with that id sealed.
+    pub fn knows(&self, id: &str) -> bool {
+        self.primary.id == id || self.others.iter().any(|key| key.id == id)
+    }
+
     /// Seals a secret for one place only; two sealings of the same secret never look alike.
     pub fn seal(&self, context: &SealContext<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         seal::seal(&self.primary, context, plaintext)

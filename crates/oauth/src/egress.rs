@@ -22,7 +22,9 @@ pub(crate) struct EgressGuard {
 pub(crate) struct Refused(pub(crate) &'static str);
 
 const PLAIN: Refused = Refused("the URL is not https");
-const NOT_PUBLIC: Refused = Refused("the host's address is not a public one");
+const NOT_PUBLIC: Refused = Refused(
+    "the host's address is not a public one; see oauth.allow_loopback and oauth.allow_private_networks",
+);
 
 impl EgressGuard {
     pub(crate) fn new(options: &OAuthOptions) -> Self {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use axum::{
     Form, Router,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::FormRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
-use tokend_model::{AuthorizationId, Connector, Secret};
+use tokend_model::{AuthorizationId, AuthorizationState, Connector, Secret};
 use tokend_vending::{CallbackOutcome, Error, ProviderCallback, Vending, binding_name};
 use tower_http::{limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer};
 use url::Url;
@@ -113,8 +113,11 @@ async fn complete(
     State(pages): State<Arc<Pages>>,
     Path(context): Path<String>,
     headers: HeaderMap,
-    Form(form): Form<Completion>,
+    form: Result<Form<Completion>, FormRejection>,
 ) -> Response {
+    let Ok(Form(form)) = form else {
+        return page::error(&Error::invalid("the form", "is not the one of this page"));
+    };
     if !pages.same_origin(&headers) {
         return page::error(&Error::CompletionMismatch);
     }
@@ -134,6 +137,10 @@ async fn complete(
             let account = connection.account.email.or(connection.account.name);
             let service = pages.service_name(&context).await;
             page::connected(&service, account.as_deref())
+        }
+        // The button was pressed twice, or the page reloaded.
+        Err(Error::AuthorizationExpired) if pages.is_completed(&context, &id).await => {
+            page::connected(&pages.service_name(&context).await, None)
         }
         Err(error) => page::error(&error),
     }
@@ -163,6 +170,14 @@ impl Pages {
             ),
             CallbackOutcome::Denied(_) => page::error(&Error::AuthorizationDenied),
         }
+    }
+
+    async fn is_completed(&self, context: &str, id: &AuthorizationId) -> bool {
+        let Some((workspace, _)) = Connector::parse_callback_context(context) else {
+            return false;
+        };
+        let found = self.vending.authorization(&workspace, id).await;
+        found.is_ok_and(|authorization| authorization.state == AuthorizationState::Completed)
     }
 
     /// A form post from a foreign page is not ours. Browsers that send no Origin have the token alone to show.

@@ -392,6 +392,7 @@ fn explain(error: &figment::Error) -> String {
             };
             format!("{place}unknown key '{name}'{section}; {hint}")
         }
+        kind if path.is_empty() => format!("{place}{kind}"),
         kind => format!("{place}{path}: {kind}"),
     }
 }

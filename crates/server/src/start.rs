@@ -53,8 +53,21 @@ pub enum StartError {
         "the database cannot be read; if 'database.migrate_on_start' is off, run 'tokend migrate' first"
     )]
     Storage,
+    /// The database was sealed with a key that is not in the key file.
+    #[error(
+        "what the database holds was sealed with the key '{key_id}', which is not in {}; use the key file that \
+         belongs to this database", .file.display()
+    )]
+    WrongKey {
+        /// The key that is needed.
+        key_id: String,
+        /// The key file that was read.
+        file: std::path::PathBuf,
+    },
     /// An address cannot be listened on.
-    #[error("{key} {address} cannot be listened on: {source}")]
+    #[error(
+        "{key} {address} cannot be listened on; is another tokend running, or should {key} name another port?"
+    )]
     Listen {
         /// The configuration key.
         key: &'static str,
@@ -113,6 +126,11 @@ impl Server {
             "" => format!("http://{browser}"),
             url => url.to_owned(),
         };
+
+        let plain = config.grpc.tls_certificate_file.as_os_str().is_empty();
+        if plain && !grpc.ip().is_loopback() {
+            tracing::warn!(%grpc, "gRPC is served without TLS to other machines: tokens travel in the clear");
+        }
 
         let readiness = Readiness::default();
         let (stop_listening, stop_upkeep) = (CancellationToken::new(), CancellationToken::new());

@@ -63,6 +63,14 @@ pub(crate) async fn wire_up(
     if config.database.migrate_on_start {
         storage.migrate().await.map_err(StartError::Migrate)?;
     }
+    if let Some(key_id) = storage
+        .missing_key()
+        .await
+        .map_err(|_| StartError::Storage)?
+    {
+        let file = config.keys.file.clone();
+        return Err(StartError::WrongKey { key_id, file });
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let catalogue = Arc::new(Catalogue::embedded()?);
     let oauth = OAuthClient::new(&oauth_options(config), catalogue.clone(), clock.clone())?;

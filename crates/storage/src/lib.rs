@@ -13,6 +13,7 @@ mod database_clock;
 mod entities;
 mod faults;
 mod integration_overrides;
+mod key_check;
 mod migrations;
 mod refreshes;
 mod sealed;

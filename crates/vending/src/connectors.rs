@@ -8,7 +8,7 @@ use tokend_model::{
     ports::{Catalogue, Page, StorageError},
 };
 
-use crate::{Error, PlannedAction, PlannedChange, Vending};
+use crate::{Error, PlannedAction, PlannedChange, Vending, vend::no_connector};
 
 /// Whether a connector is switched on.
 pub(crate) fn enabled(connector: &Connector) -> Result<(), Error> {
@@ -104,9 +104,7 @@ impl Vending {
         id: &ConnectorId,
     ) -> Result<Connector, Error> {
         let found = self.shared.ports.connectors.get(workspace, id).await?;
-        found.ok_or_else(|| Error::ConnectorNotFound {
-            what: format!("'{id}'"),
-        })
+        found.ok_or_else(|| no_connector(id))
     }
 
     /// Connectors by id.

@@ -33,7 +33,7 @@ pub enum Error {
         nearest: Option<String>,
     },
     /// The integration type is known, but nobody has set up a connector for it.
-    #[error("{what} has no connector here; an operator adds one with 'tokend connectors push'")]
+    #[error("{what}")]
     ConnectorNotFound { what: String },
     /// The connector is switched off.
     #[error("connector '{connector_id}' is disabled")]
@@ -45,7 +45,9 @@ pub enum Error {
     #[error("there is no such authorization, or it was used already")]
     AuthorizationNotFound,
     /// Nobody has connected yet.
-    #[error("not connected yet")]
+    #[error(
+        "not connected yet; an app user connects with ConnectAppUser, an operator the shared account with 'tokend connect'"
+    )]
     NotConnected { connect: Option<ConnectLink> },
     /// Somebody is connecting just now.
     #[error("an authorization is under way; the user has not finished it yet")]
@@ -61,7 +63,8 @@ pub enum Error {
     AuthorizationFailed { why: String },
     /// Whoever completes is not who started, or the completion token is not the attempt's.
     #[error(
-        "the authorization was started by somebody else, or the completion token is not its own"
+        "the authorization was started by somebody else, in another browser, or for tokend's own page, or the \
+         completion token is not its own"
     )]
     CompletionMismatch,
     /// The grant is dead; only the user can renew it.

@@ -325,26 +325,50 @@ impl Vending {
         named: &ConnectorRef,
     ) -> Result<Connector, Error> {
         let connectors = &self.shared.ports.connectors;
-        let found = match named {
-            ConnectorRef::Shared(integration_type) => {
-                let found = connectors.get_shared(workspace, integration_type).await?;
-                if found.is_none() {
-                    self.integration_type(workspace, integration_type)?;
-                }
-                found
-            }
-            ConnectorRef::AppUser(id) => connectors
-                .get(workspace, id)
-                .await?
-                .filter(|connector| connector.kind == ConnectorKind::AppUser),
-        };
-        let connector = found.ok_or_else(|| Error::ConnectorNotFound {
-            what: match named {
-                ConnectorRef::Shared(name) => format!("integration type '{name}'"),
-                ConnectorRef::AppUser(id) => format!("'{id}'"),
+        match named {
+            ConnectorRef::Shared(name) => match connectors.get_shared(workspace, name).await? {
+                Some(connector) => Ok(connector),
+                None => Err(self.no_shared_connector(workspace, name).await?),
             },
-        })?;
-        Ok(connector)
+            ConnectorRef::AppUser(id) => match connectors.get(workspace, id).await? {
+                Some(connector) if connector.kind == ConnectorKind::AppUser => Ok(connector),
+                Some(_) => Err(Error::ConnectorNotFound {
+                    what: format!(
+                        "connector '{id}' is the organisation's own; GetConnection answers it"
+                    ),
+                }),
+                None => Err(no_connector(id)),
+            },
+        }
+    }
+
+    /// Why there is no shared connector of that integration type, in words that lead on.
+    async fn no_shared_connector(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Result<Error, Error> {
+        if let Err(unknown) = self.integration_type(workspace, name) {
+            let same_name = ConnectorId::new(name.as_str()).ok();
+            let connector = match &same_name {
+                Some(id) => self.shared.ports.connectors.get(workspace, id).await?,
+                None => None,
+            };
+            return Ok(match connector {
+                Some(_) => Error::ConnectorNotFound {
+                    what: format!(
+                        "'{name}' is a connector of app users, not an integration type; \
+                         GetCurrentAppUserConnection answers it"
+                    ),
+                },
+                None => unknown,
+            });
+        }
+        Ok(Error::ConnectorNotFound {
+            what: format!(
+                "integration type '{name}' has no connector here; an operator adds one with 'tokend connectors push'"
+            ),
+        })
     }
 
     /// The connector a connection is under.
@@ -354,9 +378,7 @@ impl Vending {
             .connectors
             .get(&connection.workspace, &connection.connector_id)
             .await?
-            .ok_or_else(|| Error::ConnectorNotFound {
-                what: format!("'{}'", connection.connector_id),
-            })
+            .ok_or_else(|| no_connector(&connection.connector_id))
     }
 
     /// Puts a connection's new credential into memory, for all who ask from now on.
@@ -403,6 +425,15 @@ pub(crate) fn vended(
         account: connection.account.clone(),
         warnings,
     })
+}
+
+/// There is no connector with that id.
+pub(crate) fn no_connector(id: &ConnectorId) -> Error {
+    Error::ConnectorNotFound {
+        what: format!(
+            "there is no connector '{id}'; an operator adds one with 'tokend connectors push'"
+        ),
+    }
 }
 
 /// Whether the caller says that this very token was refused, or one after it.

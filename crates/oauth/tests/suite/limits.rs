@@ -177,7 +177,11 @@ async fn nothing_is_sent_into_the_house() -> Outcome {
         let failure = refreshed.err().ok_or("it was sent")?;
         assert_eq!(failure.kind, Kind::NotSent, "{origin}");
         let detail = "the host's address is not a public one";
-        assert_eq!(failure.detail, detail, "{origin}");
+        assert!(
+            failure.detail.starts_with(detail),
+            "{origin}: {}",
+            failure.detail
+        );
     }
     assert!(fake.asked().is_empty());
     let bench = Bench::generic(&format!("http://localhost:{port}"), &options())?;

@@ -118,6 +118,9 @@ async fn what_cannot_be_read_can_be_described(rig: Rig) {
         .await
         .unwrap();
     let (connector, owner, label) = (&new.connector_id, &new.owner, &new.label);
+    assert_eq!(rig.storage.missing_key().await.unwrap(), None);
+    let missing = storage.missing_key().await.unwrap();
+    assert_eq!(missing.as_deref(), Some(rig.keyring.primary_key_id()));
     is_corrupt(Connections::get(&storage, &workspace(), &new.id).await);
     is_corrupt(storage.find(&workspace(), connector, owner, label).await);
     let described = storage.describe(&workspace(), &new.id).await;
