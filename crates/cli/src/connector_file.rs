@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -89,7 +89,16 @@ pub(crate) fn read_folder(folder: &Path) -> anyhow::Result<ConnectorFolder> {
         line: None,
         why,
     };
-    let entries = fs::read_dir(folder).map_err(|error| nothing(error.to_string()))?;
+    let entries = fs::read_dir(folder).map_err(|error| {
+        nothing(match error.kind() {
+            io::ErrorKind::NotFound => {
+                "there is no such folder here; make it, with one {type}.jsonc for each connector, or name another: \
+                 tokend connectors push FOLDER"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        })
+    })?;
     let mut files: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.is_file())
@@ -169,6 +178,10 @@ pub(crate) fn read_connector(
         let why = "an app_user connector needs a 'connectorId': the name that backends ask for";
         return Err(read.refused("kind", why.to_owned()));
     }
+    if !read.lines.contains_key("clientId") {
+        let why = "'clientId' is missing: the client_id of the OAuth client that is registered at the provider";
+        return Err(wrong(object.range().start, why.to_owned()));
+    }
     Ok(read)
 }
 
@@ -218,12 +231,15 @@ fn set(
                 .join(text(name, value)?);
             let read = fs::read_to_string(&path)
                 .map_err(|error| format!("'clientSecretFile' {}: {error}", path.display()))?;
-            connector.client_secret = read.trim().to_owned();
+            connector.client_secret = secret(&read)
+                .ok_or_else(|| format!("'clientSecretFile' {} is empty", path.display()))?;
         }
         "clientSecretEnv" => {
             let variable = text(name, value)?;
-            connector.client_secret = std::env::var(&variable)
+            let read = std::env::var(&variable)
                 .map_err(|_| format!("'clientSecretEnv': the environment has no {variable}"))?;
+            connector.client_secret =
+                secret(&read).ok_or_else(|| format!("'clientSecretEnv': {variable} is empty"))?;
         }
         "clientSecret" => {
             return Err(
@@ -240,6 +256,12 @@ fn set(
         }
     }
     Ok(())
+}
+
+/// Without the line's end. None where there is none: a public client's connector names no secret at all.
+fn secret(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn text(name: &str, value: &Value<'_>) -> Result<String, String> {
@@ -323,6 +345,11 @@ mod tests {
             ),
             ("{\"clientSecret\": \"x\"}", ":1:", "clientSecretFile"),
             ("{\n\"kind\": \"app_user\"}", ":2:", "needs a 'connectorId'"),
+            (
+                "// ours\n{\n\"scopes\": []}",
+                ":2:",
+                "'clientId' is missing",
+            ),
         ];
         for (text, line, why) in cases {
             let error = read(text).expect_err(text);
@@ -332,5 +359,26 @@ mod tests {
                 "{text}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn an_empty_secret_is_not_taken_for_a_public_client() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("secret"), " \n").unwrap();
+        let text = "{\n\"clientId\": \"abc\",\n\"clientSecretFile\": \"secret\"}";
+        let error = read_connector(&folder.path().join("slack.jsonc"), text)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("slack.jsonc:3: "), "{error}");
+        assert!(error.ends_with("secret is empty"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap().path().join("connectors");
+        let error = read_folder(&folder).err().unwrap().to_string();
+        assert!(error.starts_with(&folder.display().to_string()), "{error}");
+        assert!(error.contains("push FOLDER"), "{error}");
     }
 }

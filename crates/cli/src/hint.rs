@@ -22,6 +22,22 @@ pub(crate) fn of(error: &anyhow::Error) -> Option<&'static str> {
         Some(ErrorReason::NotConnected | ErrorReason::ReauthorizationRequired) => {
             Some("Connect the account with: tokend connect TYPE")
         }
+        _ if error.code == Code::Internal => Some("The server's log says why."),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn an_internal_error_leads_to_the_servers_log() {
+        let failed = |status: Status| anyhow::Error::from(tokend_client::Error::from(status));
+        let hint = of(&failed(Status::internal("it failed"))).unwrap();
+        assert!(hint.contains("log"), "{hint}");
+        assert_eq!(of(&failed(Status::aborted("again"))), None);
     }
 }

@@ -17,7 +17,7 @@ mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 /// The token daemon: vends OAuth access tokens to the backend services of one organisation.
 #[derive(Parser)]
@@ -59,6 +59,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(error) = refused(&cli) {
+        error.exit();
+    }
     let config = cli.config.as_deref();
     let result = match cli.command {
         Command::Serve => serve::run(config).await,
@@ -81,5 +84,29 @@ async fn main() -> ExitCode {
             }
             exit::code(&error)
         }
+    }
+}
+
+/// What the arguments' own rules cannot tell: a global one that the command does not go by.
+fn refused(cli: &Cli) -> Option<clap::Error> {
+    (cli.config.is_some() && matches!(cli.command, Command::Demo(_))).then(|| {
+        Cli::command().error(
+            ErrorKind::ArgumentConflict,
+            "the demonstration has a configuration of its own; leave out --config and unset TOKEND_CONFIG",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demonstration_takes_no_configuration() {
+        let refused = |arguments: &[&str]| refused(&Cli::try_parse_from(arguments).unwrap());
+        let error = refused(&["tokend", "demo", "--config", "tokend.toml"]).unwrap();
+        assert!(error.to_string().contains("of its own"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+        assert!(refused(&["tokend", "serve", "--config", "tokend.toml"]).is_none());
     }
 }

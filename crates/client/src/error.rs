@@ -72,9 +72,36 @@ impl From<tonic::transport::Error> for Error {
         let mut message = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(error) = source {
-            message = format!("{message}: {error}");
+            let text = error.to_string();
+            // Some of the transport's errors tell their source's text as their own.
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
             source = error.source();
         }
         Self::new(Code::Unavailable, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tonic::transport::Endpoint;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn why_nobody_is_reached_is_told_once() {
+        // Bound and let go of again: nobody listens there now.
+        let nobody = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{nobody}")).unwrap();
+        let error = Error::from(endpoint.connect().await.unwrap_err());
+        assert_eq!(error.code, Code::Unavailable);
+        assert_eq!(error.message.matches("connect error").count(), 1, "{error}");
+        assert_eq!(error.message.matches("refused").count(), 1, "{error}");
     }
 }

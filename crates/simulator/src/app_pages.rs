@@ -23,19 +23,23 @@ pub(crate) struct TokenQuery {
     lifetime: u64,
 }
 
-/// `GET /app/connected`: the app's return URL; remembers with which query the browser came.
+/// `GET /app/connected`: the app's return URL; remembers with which query the browser came, and shows it, for whoever
+/// completes by hand.
 pub(crate) async fn connected(
     State(provider): State<Arc<Provider>>,
     Query(query): Query<BTreeMap<String, String>>,
-) -> (StatusCode, &'static str) {
+) -> (StatusCode, String) {
     if let Some(completion_token) = query.get("completion_token") {
         provider.record(|records| records.books.keep_secret(completion_token));
     }
-    let text = if query.contains_key("error") {
-        "The account was not connected. You can close this page.\n"
+    let mut text = if query.contains_key("error") {
+        "The account was not connected. You can close this page.\n".to_owned()
     } else {
-        "Back in the app. You can close this page.\n"
+        "Back in the app. You can close this page.\n".to_owned()
     };
+    for (name, value) in &query {
+        text.push_str(&format!("{name}={value}\n"));
+    }
     provider.returns.send_modify(|returns| returns.push(query));
     (StatusCode::OK, text)
 }

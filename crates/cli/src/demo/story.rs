@@ -75,6 +75,8 @@ pub(super) async fn tell(server: &Server, simulator: &Simulator) -> anyhow::Resu
         simulator.ledger().reuses()
     ))?;
     ensure!(refreshes >= 1, "the token was not renewed");
+    // Whoever connects next is somebody else.
+    consent_as(simulator, "acct-3003", "you@acme.test", "You");
     output::line("That is all: no caller ever saw a client secret or a refresh token.")?;
     Ok(())
 }
@@ -92,8 +94,22 @@ pub(super) fn how_to_go_on(server: &Server, simulator: &Simulator) -> io::Result
     {grpc} tokend.v1.ConnectorService/GetCurrentAppUserConnection
   curl -s {base}/ledger
 
+A user of your app connects an account. Browsers may come back to {return_url}, and nowhere else:
+
+  USER_TOKEN=$(curl -s '{base}/app/token?user=bob')
+  grpcurl -plaintext -H \"x-tokend-user-token: $USER_TOKEN\" \\
+    -d '{{\"connectorId\": \"crm\", \"returnUrl\": \"{return_url}\", \"connectionConfig\": {{\"subdomain\": \"acme\"}}}}' \\
+    {grpc} tokend.v1.ConnectorService/ConnectAppUser
+  curl -sL -c jar -b jar \"$REDIRECT_URL\"   # the browser, with the redirectUrl answered above; the consent clicks itself
+  grpcurl -plaintext -H \"x-tokend-user-token: $USER_TOKEN\" \\
+    -d '{{\"authorizationId\": \"...\", \"completionToken\": \"...\"}}' \\
+    {grpc} tokend.v1.ConnectorService/CompleteAppUserConnection   # with what the last page shows
+  grpcurl -plaintext -H \"x-tokend-user-token: $USER_TOKEN\" -d '{{\"connectorId\": \"crm\"}}' \\
+    {grpc} tokend.v1.ConnectorService/GetCurrentAppUserConnection
+
 Ctrl-C ends it.",
-        base = simulator.base_url()
+        base = simulator.base_url(),
+        return_url = simulator.app_return_url()
     ))
 }
 
@@ -123,13 +139,7 @@ async fn connect_user(
     simulator: &Simulator,
     user_token: &str,
 ) -> anyhow::Result<v1::VendedConnection> {
-    simulator.change(|behaviour| {
-        behaviour.account = Account {
-            sub: "acct-2002".to_owned(),
-            email: "alice@acme.test".to_owned(),
-            name: "Alice".to_owned(),
-        };
-    });
+    consent_as(simulator, "acct-2002", "alice@acme.test", "Alice");
     let connect = v1::ConnectAppUserRequest {
         connector_id: provider::APP_USER_CONNECTOR.to_owned(),
         return_url: Some(simulator.app_return_url()),
@@ -158,6 +168,16 @@ async fn connect_user(
             .get_current_app_user_connection(request)
             .await,
     )?)
+}
+
+fn consent_as(simulator: &Simulator, sub: &str, email: &str, name: &str) {
+    simulator.change(|behaviour| {
+        behaviour.account = Account {
+            sub: sub.to_owned(),
+            email: email.to_owned(),
+            name: name.to_owned(),
+        };
+    });
 }
 
 async fn get_calendar(client: &Client) -> anyhow::Result<v1::VendedConnection> {

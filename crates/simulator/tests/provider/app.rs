@@ -80,7 +80,11 @@ async fn a_return_to_the_app_can_be_waited_for() {
         page
     });
     assert_eq!(query["completion_token"], "ct-secret");
-    assert!(!page.body.contains("ct-secret"));
+    assert!(
+        page.body
+            .contains("\nauthorization_id=a-1\ncompletion_token=ct-secret\n"),
+        "a person cannot complete by hand: {page:?}"
+    );
     assert_eq!(person.simulator.returns().len(), 1);
     assert!(
         person
