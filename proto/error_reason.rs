@@ -38,7 +38,8 @@ impl ErrorReason {
             | Self::ConnectorInUse
             | Self::ConnectorDisabled
             | Self::ClientRejected
-            | Self::AuthorizationFailed => Code::FailedPrecondition,
+            | Self::AuthorizationFailed
+            | Self::DatabaseNotAdopted => Code::FailedPrecondition,
             Self::ProviderUnavailable
             | Self::ProviderRateLimited
             | Self::ProviderMisbehaved

@@ -75,7 +75,11 @@ impl Tokend {
         config.operations.listen.set_port(0);
         config.database.url = options.database.create(home.path()).await;
         config.keys.file = home.path().join("tokend.key");
+        config.journal.directory = home.path().join("journal");
+        config.deployment.file = home.path().join("tokend.deployment");
         config.oauth.allow_loopback = true;
+        // Tests that want it switch it on: the others count calls.
+        config.vending.renew_ahead = false;
         config.connect.return_urls = vec![simulator.app_return_url()];
         config.access.app_users = vec![AppUsers {
             workspace: "default".to_owned(),
@@ -341,6 +345,9 @@ url = "{base}/authorize"
 
 [token]
 url = "{base}/token"
+
+[refresh]
+rotation = "strict"
 
 [revoke]
 url = "{base}/revoke"

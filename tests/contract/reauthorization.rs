@@ -4,6 +4,7 @@ use tokend_api::v1;
 use tokend_simulator::{Behaviour, Endpoint, Fault};
 use tokend_tests::{Options, Tokend};
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::answers::{
     eventually, instead_of, on_each_database, only_connection, refused, with_a_token_that_ran_out,
@@ -24,7 +25,8 @@ async fn one_refusal_does_not_end_a_connection() {
         let faults = tokend.simulator.faults();
         faults.push(Endpoint::Token, Fault::error(400, "invalid_grant"));
         let answer = tokend.get().await;
-        refused(answer, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED");
+        let status = refused(answer, Code::Unavailable, "REFRESH_IN_PROGRESS");
+        assert!(status.get_error_details().retry_info().is_some());
         let connection = only_connection(&tokend).await;
         assert_eq!(connection.status(), v1::ConnectionStatus::Expired);
 
@@ -58,13 +60,14 @@ async fn a_grant_revoked_at_the_provider_needs_its_user_and_connecting_again_hea
             let answer = tokend.get().await;
             refused(answer, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED");
         };
-        gone().await;
+        let doubted = tokend.get().await;
+        refused(doubted, Code::Unavailable, "REFRESH_IN_PROGRESS");
         assert_eq!(
             only_connection(&tokend).await.status(),
             v1::ConnectionStatus::Expired
         );
         let ended = eventually("the second refusal is believed", async || {
-            gone().await;
+            tokend.get().await.unwrap_err();
             let connection = only_connection(&tokend).await;
             (connection.status() == v1::ConnectionStatus::Error).then_some(connection)
         });
@@ -142,7 +145,7 @@ async fn an_operators_renewal_does_not_wait_for_a_pause() {
     let faults = tokend.simulator.faults();
     faults.push(Endpoint::Token, Fault::error(400, "invalid_grant"));
     let answer = tokend.get().await;
-    refused(answer, Code::FailedPrecondition, "REAUTHORIZATION_REQUIRED");
+    refused(answer, Code::Unavailable, "REFRESH_IN_PROGRESS");
 
     let refresh = v1::RefreshConnectionRequest {
         connection_id: connection.connection_id,

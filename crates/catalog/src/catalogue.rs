@@ -8,7 +8,7 @@ use include_dir::{Dir, include_dir};
 use tokend_model::ports::{self, InvalidDefinition};
 use tokend_model::{
     ConnectionConfig, Connector, IntegrationType, IntegrationTypeName, InvalidConnectionConfig,
-    WorkspaceName,
+    RefreshFacts, WorkspaceName,
 };
 
 use crate::Definition;
@@ -101,6 +101,12 @@ impl ports::Catalogue for Catalogue {
         Some(self.definition(workspace, name)?.integration_type.clone())
     }
 
+    fn refresh_facts(&self, workspace: &WorkspaceName, name: &IntegrationTypeName) -> RefreshFacts {
+        self.definition(workspace, name)
+            .map(|definition| definition.refresh.facts.clone())
+            .unwrap_or_default()
+    }
+
     fn nearest(
         &self,
         workspace: &WorkspaceName,
@@ -177,7 +183,8 @@ impl ports::Catalogue for Catalogue {
 mod tests {
     use super::*;
     use ports::Catalogue as _;
-    use tokend_model::{ConnectorId, ConnectorKind};
+    use std::time::Duration;
+    use tokend_model::{ConnectorId, ConnectorKind, Rotation};
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -264,6 +271,33 @@ mod tests {
         assert_eq!(shown(&here), Some(("Our GitHub".to_owned(), true)));
         assert_eq!(shown(&there), Some(("GitHub".to_owned(), false)));
         assert_eq!(catalogue.list(&here).len(), catalogue.list(&there).len());
+        Ok(())
+    }
+
+    #[test]
+    fn the_refresh_facts_are_those_of_the_definition_that_counts() -> Outcome {
+        let catalogue = Catalogue::embedded()?;
+        let (here, there) = (WorkspaceName::new("here")?, WorkspaceName::new("there")?);
+        let google = IntegrationTypeName::new("googlecalendar")?;
+        let facts = |workspace| catalogue.refresh_facts(workspace, &google);
+        assert_eq!(facts(&here).rotation, Rotation::StaysValid);
+        let half_a_year = Duration::from_secs(180 * 24 * 3600);
+        assert_eq!(facts(&here).idle_limit, Some(half_a_year));
+
+        let text = include_str!("../types/googlecalendar.toml");
+        let own = text.replace("\"stays_valid\"", "\"strict\"");
+        catalogue.define(&here, &google, &own)?;
+        assert_eq!(facts(&here).rotation, Rotation::Strict);
+        assert_eq!(facts(&there).rotation, Rotation::StaysValid);
+
+        let silent = text.replace("rotation = \"stays_valid\"", "");
+        assert!(Definition::parse(&google, &silent, false).is_err());
+        catalogue.define(&here, &google, &silent)?;
+        assert_eq!(facts(&here).rotation, Rotation::Unknown);
+
+        let nobody_s = IntegrationTypeName::new("acme")?;
+        let unknown = catalogue.refresh_facts(&here, &nobody_s);
+        assert_eq!(unknown, RefreshFacts::default());
         Ok(())
     }
 
@@ -359,9 +393,19 @@ mod tests {
             (
                 "\"grant_rejected\"",
                 "\"dead\"",
-                vec!["line 16", "grant_rejected"],
+                vec!["line 21", "grant_rejected"],
             ),
-            ("[\"/id\"]", "[\"id\"]", vec!["line 23", "JSON pointer"]),
+            ("[\"/id\"]", "[\"id\"]", vec!["line 28", "JSON pointer"]),
+            (
+                "\"stays_valid\"",
+                "\"rotating\"",
+                vec!["line 17", "until_successor_used"],
+            ),
+            (
+                "idle_limit_days",
+                "overlap_seconds",
+                vec!["acme.toml: refresh.overlap_seconds", "\"overlap\""],
+            ),
             (
                 "default = \"organizations\"",
                 "default = \"%\"",

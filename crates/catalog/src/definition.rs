@@ -12,6 +12,7 @@ use tokend_model::{
 };
 
 use crate::cross_check::cross_check;
+use crate::refresh::RefreshSection;
 use crate::{Authorize, Capture, Errors, Identity, Pattern, Refresh, Revoke, Token};
 
 /// An integration type with all that is needed to speak OAuth with it.
@@ -23,7 +24,7 @@ pub struct Definition {
     pub authorize: Authorize,
     /// The token endpoint.
     pub token: Token,
-    /// Where a refresh differs.
+    /// Where a refresh differs, and what the provider does with refresh tokens.
     pub refresh: Refresh,
     /// How errors are reported.
     pub errors: Errors,
@@ -45,7 +46,7 @@ struct Document {
     authorize: Authorize,
     token: Token,
     #[serde(default)]
-    refresh: Refresh,
+    refresh: RefreshSection,
     #[serde(default)]
     errors: Errors,
     revoke: Option<Revoke>,
@@ -124,7 +125,9 @@ impl Definition {
         let invalid = |why: &str| InvalidDefinition(format!("{name}.toml: {}", why.trim_end()));
         let document: Document =
             toml::from_str(text).map_err(|error| invalid(&error.to_string()))?;
-        let definition = document.into_definition(name, user_defined);
+        let definition = document
+            .into_definition(name, user_defined)
+            .map_err(|why| invalid(&why))?;
         cross_check(&definition).map_err(|why| invalid(&why))?;
         Ok(definition)
     }
@@ -150,7 +153,11 @@ impl Definition {
 }
 
 impl Document {
-    fn into_definition(self, name: &IntegrationTypeName, user_defined: bool) -> Definition {
+    fn into_definition(
+        self,
+        name: &IntegrationTypeName,
+        user_defined: bool,
+    ) -> Result<Definition, String> {
         let patterns = self
             .connection_config
             .iter()
@@ -177,11 +184,11 @@ impl Document {
             },
             connection_config_fields: self.connection_config.into_iter().map(Into::into).collect(),
         };
-        Definition {
+        Ok(Definition {
             integration_type: Arc::new(integration_type),
             authorize: self.authorize,
             token: self.token,
-            refresh: self.refresh,
+            refresh: self.refresh.read(user_defined)?,
             errors: self.errors,
             revoke: self.revoke,
             identity: self.identity,
@@ -192,7 +199,7 @@ impl Document {
                 .map(|source| (source.url, source.date.to_string()))
                 .collect(),
             patterns,
-        }
+        })
     }
 }
 

@@ -9,6 +9,7 @@ mod cross_check;
 mod definition;
 mod pattern;
 mod pointer;
+mod refresh;
 mod section;
 mod template;
 mod vocabulary;
@@ -17,7 +18,8 @@ pub use catalogue::{Catalogue, InvalidEmbeddedDefinition};
 pub use definition::Definition;
 pub use pattern::Pattern;
 pub use pointer::Pointer;
-pub use section::{Answer, Authorize, Capture, Errors, Identity, Refresh, Revoke, Token};
+pub use refresh::Refresh;
+pub use section::{Answer, Authorize, Capture, Errors, Identity, Revoke, Token};
 pub use template::{Template, TemplateError, is_loopback};
 pub use vocabulary::{
     ClientAuth, Encoding, ErrorMeaning, Method, ParseSettingError, RevocableToken, RevokeAuth,

@@ -65,18 +65,6 @@ pub struct Answer {
     pub root: Pointer,
 }
 
-/// `[refresh]`: where a refresh (RFC 6749 section 6) differs from redeeming a code.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Refresh {
-    /// Whether the granted scopes are repeated.
-    #[serde(default)]
-    pub repeat_scopes: bool,
-    /// The layout of its answer.
-    #[serde(default)]
-    pub answer: Answer,
-}
-
 /// `[errors]`: how the provider reports errors, where RFC 6749 section 5.2 does not say.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

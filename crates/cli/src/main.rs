@@ -1,5 +1,6 @@
 //! `tokend`: the server and the tools around it, in one binary. Data goes to stdout, everything else to stderr.
 
+mod adopt_database;
 mod callers;
 mod connect;
 mod connections;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Args),
     /// Bring the database's tables up to date.
     Migrate,
+    /// Go on with a database that was copied or restored: make it this deployment's own.
+    AdoptDatabase(adopt_database::Args),
     /// The keys that secrets are sealed with.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -67,6 +70,7 @@ async fn main() -> ExitCode {
         Command::Serve => serve::run(config).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Migrate => migrate::run(config).await,
+        Command::AdoptDatabase(args) => adopt_database::run(config, &args).await,
         Command::Keys(command) => keys::run(config, command),
         Command::Callers(command) => callers::run(config, command).await,
         Command::Connectors(command) => connectors::run(command).await,

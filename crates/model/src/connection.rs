@@ -36,6 +36,8 @@ pub struct Connection {
     pub expiry: Expiry,
     /// How renewing has gone of late.
     pub refresh_health: RefreshHealth,
+    /// When it will be renewed although nobody asks.
+    pub renewal_time: Option<Timestamp>,
     /// When it was first made.
     pub create_time: Timestamp,
     /// When somebody last consented.
@@ -92,6 +94,9 @@ pub struct RefreshHealth {
     pub retry_time: Option<Timestamp>,
     /// Since when the provider says that the grant is dead; confirmed by a second refusal later.
     pub accused_time: Option<Timestamp>,
+    /// When the first attempt on the present refresh token began whose outcome nobody knows: it may have been redeemed
+    /// already, and its successor lost.
+    pub uncertain_since: Option<Timestamp>,
 }
 
 /// Narrows a listing; what is absent does not narrow.

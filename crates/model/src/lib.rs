@@ -10,7 +10,10 @@ mod credential;
 mod id;
 mod integration_type;
 pub mod ports;
+mod raw_token_answer;
+mod refresh_facts;
 mod refresh_policy;
+mod renewal_time;
 mod secret;
 mod token_answer;
 
@@ -28,7 +31,10 @@ pub use integration_type::{
     Capabilities, ConnectionConfig, ConnectionConfigField, IntegrationType,
     InvalidConnectionConfig, ScopeSets,
 };
+pub use raw_token_answer::RawTokenAnswer;
+pub use refresh_facts::{Presentation, RefreshFacts, Rotation, TakeoverRule};
 pub use refresh_policy::{Freshness, RefreshPolicy};
+pub use renewal_time::Renewable;
 pub use secret::Secret;
 pub use token_answer::{TokenAnswer, TokenFailure, TokenFailureKind};
 

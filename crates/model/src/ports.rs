@@ -6,9 +6,13 @@ mod api_keys;
 mod authorization_server;
 mod authorizations;
 mod catalogue;
+mod changes;
 mod connections;
 mod connectors;
+mod deployments;
+mod journal;
 mod refreshes;
+mod renewals;
 
 use crate::Timestamp;
 
@@ -18,14 +22,28 @@ pub use authorization_server::{
 };
 pub use authorizations::{Authorizations, ReturnedState};
 pub use catalogue::{Catalogue, InvalidDefinition};
+pub use changes::{Change, ChangedSubject, Changes, ChangesSeen};
 pub use connections::{Connections, NewConnection};
 pub use connectors::{Connectors, IntegrationOverrides};
-pub use refreshes::{Claim, ClaimOutcome, RefreshFailure, Refreshes};
+pub use deployments::{Deployment, DeploymentGuard, Deployments};
+pub use journal::{Journal, JournalError, JournalPage, JournaledAnswer};
+pub use refreshes::{
+    Claim, ClaimOutcome, ClaimRequest, Claimed, ClientRegistration, CommitOutcome, Holder, Orphan,
+    RefreshFailure, Refreshes, Renewed,
+};
+pub use renewals::{DueRenewal, Renewals, Share};
 
 /// Tells the time; the real one lives at the edge.
 pub trait Clock: Send + Sync {
     /// The present time.
     fn now(&self) -> Timestamp;
+}
+
+/// Chance, for spreading what would otherwise happen at once; the real one lives at the edge. Nothing secret is made
+/// of it.
+pub trait Chance: Send + Sync {
+    /// A number in 0..1.
+    fn roll(&self) -> f64;
 }
 
 /// What storage may answer instead of a result. The driver's words stay in the source, for the log.

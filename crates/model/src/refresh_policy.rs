@@ -16,6 +16,8 @@ pub struct RefreshPolicy {
     pub longest_pause: Duration,
     /// How long after a first refusal of the grant it is tried once more before the connection needs a person.
     pub confirm_after: Duration,
+    /// A connection that nobody used for this long is renewed only as often as keeps it alive.
+    pub unused_after: Duration,
 }
 
 /// How a token stands against what is asked of it.
@@ -38,6 +40,7 @@ impl Default for RefreshPolicy {
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(900),
             confirm_after: Duration::from_secs(60),
+            unused_after: Duration::from_secs(3 * 86_400),
         }
     }
 }

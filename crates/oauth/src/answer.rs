@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderMap;
 use oauth2::ExtraTokenFields;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokend_catalog::{Answer, Capture, Definition};
-use tokend_model::{Timestamp, TokenFailure, TokenFailureKind};
+use tokend_model::{RawTokenAnswer, Timestamp, TokenFailure, TokenFailureKind};
 
 use crate::body::read_object;
-use crate::failure::{by_body, failure};
-use crate::transport::RawAnswer;
+use crate::failure::{by_body, by_status, failure};
 
 /// Ten years: the longest life that is believed, so that no time overflows.
 const MAX_LIFETIME_SECONDS: u64 = 315_360_000;
@@ -43,18 +43,21 @@ pub(crate) struct Beyond {
     pub(crate) refresh_expires_in: Option<u64>,
     /// Values for the connection config.
     pub(crate) captured: BTreeMap<String, String>,
-    /// When the answer arrived.
+    /// When the answer's last byte arrived.
     pub(crate) receive_time: Timestamp,
 }
 
 impl ExtraTokenFields for Beyond {}
 
-/// Reads a token answer, or says why it is none.
+/// Reads a token answer, or says why it is none. Whatever was recorded is read: a status that says enough by itself, too.
 pub(crate) fn read(
     definition: &Definition,
     layout: &Answer,
-    raw: &RawAnswer,
+    raw: &RawTokenAnswer,
 ) -> Result<StandardAnswer, TokenFailure> {
+    if let Some(failure) = by_status(raw.status, &HeaderMap::new(), raw.receive_time) {
+        return Err(failure);
+    }
     let object = read_object(raw.content_type.as_deref(), &raw.body);
     let unauthorized = TokenFailureKind::ClientRejected;
     if let Some(failure) = by_body(

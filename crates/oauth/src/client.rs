@@ -12,20 +12,21 @@ use oauth2::basic::{
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
     EndpointNotSet, EndpointSet, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
-use tokend_catalog::{Catalogue, ClientAuth, Definition, WithoutExpiresIn};
+use tokend_catalog::{Answer, Catalogue, ClientAuth, Definition, WithoutExpiresIn};
 use tokend_model::ports::{
     AuthorizationServer, AuthorizeUrl, Clock, InvalidRegistration, Registration,
 };
 use tokend_model::{
-    Account, Credential, Expiry, Secret, Timestamp, TokenAnswer, TokenFailure, TokenFailureKind,
+    Account, Credential, Expiry, RawTokenAnswer, Secret, Timestamp, TokenAnswer, TokenFailure,
+    TokenFailureKind,
 };
 
 use crate::OAuthOptions;
 use crate::account::identify;
-use crate::adapter::Adapter;
-use crate::answer::Beyond;
+use crate::adapter::{Adapter, answered};
+use crate::answer::{self, Beyond};
 use crate::failure::failure;
 use crate::provider::{Provider, not_sent};
 use crate::revocation::revoke;
@@ -44,7 +45,6 @@ type Speaker<Auth, Token> = Client<
     EndpointNotSet,
     Token,
 >;
-type Outcome = Result<Answered, RequestTokenError<TokenFailure, BasicErrorResponse>>;
 
 /// Speaks OAuth 2.0 to every provider of the catalogue.
 pub struct OAuthClient {
@@ -72,6 +72,13 @@ impl OAuthClient {
 
     fn provider<'a>(&self, registration: Registration<'a>) -> Result<Provider<'a>, TokenFailure> {
         Provider::find(&self.catalogue, registration).map_err(not_sent)
+    }
+
+    fn adapter<'a>(&'a self, definition: &'a Definition) -> Adapter<'a> {
+        Adapter {
+            transport: &self.transport,
+            definition,
+        }
     }
 }
 
@@ -131,20 +138,17 @@ impl AuthorizationServer for OAuthClient {
             let verifier = PkceCodeVerifier::new(pkce_verifier.expose().to_owned());
             request = request.set_pkce_verifier(verifier);
         }
-        let http = Adapter {
-            transport: &self.transport,
-            definition,
-            layout: &definition.token.answer,
-        };
-        token_answer(definition, request.request_async(&http).await)
+        let http = self.adapter(definition);
+        let raw = answered(request.request_async(&http).await)?;
+        token_answer(definition, &definition.token.answer, &raw)
     }
 
-    async fn refresh(
+    async fn redeem_refresh_token(
         &self,
         registration: Registration<'_>,
         refresh_token: &Secret,
         scopes: &[String],
-    ) -> Result<TokenAnswer, TokenFailure> {
+    ) -> Result<RawTokenAnswer, TokenFailure> {
         let provider = self.provider(registration)?;
         let definition = &*provider.definition;
         let client = token_speaker(&provider).map_err(not_sent)?;
@@ -153,12 +157,20 @@ impl AuthorizationServer for OAuthClient {
         if definition.refresh.repeat_scopes {
             request = request.add_scopes(scopes.iter().cloned().map(oauth2::Scope::new));
         }
-        let http = Adapter {
-            transport: &self.transport,
-            definition,
-            layout: &definition.refresh.answer,
-        };
-        token_answer(definition, request.request_async(&http).await)
+        let http = self.adapter(definition);
+        answered(request.request_async(&http).await)
+    }
+
+    async fn read_refresh_answer(
+        &self,
+        registration: Registration<'_>,
+        answer: &RawTokenAnswer,
+    ) -> Result<TokenAnswer, TokenFailure> {
+        // The answer is there, so what stands in the way of reading it is never a request that was not sent.
+        let provider = Provider::find(&self.catalogue, registration)
+            .map_err(|invalid| failure(TokenFailureKind::Garbage, invalid.0))?;
+        let definition = &*provider.definition;
+        token_answer(definition, &definition.refresh.answer, answer)
     }
 
     async fn revoke(
@@ -207,12 +219,17 @@ fn parse_redirect_uri(redirect_uri: &str) -> Result<RedirectUrl, InvalidRegistra
         .map_err(|_| InvalidRegistration("the redirect URI is not a URL".to_owned()))
 }
 
-fn token_answer(definition: &Definition, outcome: Outcome) -> Result<TokenAnswer, TokenFailure> {
-    let answered = outcome.map_err(|error| match error {
-        RequestTokenError::Request(failure) => failure,
-        // The crate's own errors may quote the answer.
-        _ => failure(TokenFailureKind::Garbage, "the answer could not be read"),
-    })?;
+/// What a token endpoint's answer says, read in the oauth2 crate's terms.
+fn token_answer(
+    definition: &Definition,
+    layout: &Answer,
+    raw: &RawTokenAnswer,
+) -> Result<TokenAnswer, TokenFailure> {
+    let standard = answer::read(definition, layout, raw)?;
+    let answered: Answered = serde_json::to_value(standard)
+        .and_then(serde_json::from_value)
+        // The error may quote the answer.
+        .map_err(|_| failure(TokenFailureKind::Garbage, "the answer could not be read"))?;
     let beyond = answered.extra_fields();
     let later = |seconds: Duration| -> Option<Timestamp> {
         beyond

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use serde_json::Value;
 use tokend_catalog::{ErrorMeaning, Errors};
 use tokend_model::{Timestamp, TokenFailure, TokenFailureKind};
@@ -18,23 +18,19 @@ pub(crate) fn failure(kind: TokenFailureKind, detail: impl Into<String>) -> Toke
 }
 
 /// The failures that a status alone tells, before any body is read.
-pub(crate) fn by_status(
-    status: StatusCode,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Option<TokenFailure> {
+pub(crate) fn by_status(status: u16, headers: &HeaderMap, now: Timestamp) -> Option<TokenFailure> {
     let retry_after = retry_after(headers, now);
-    let kind = match status.as_u16() {
+    let kind = match status {
         429 => TokenFailureKind::RateLimited,
         503 if retry_after.is_some() => TokenFailureKind::RateLimited,
         300..=399 => TokenFailureKind::RequestRejected,
-        // A timeout of the provider's own, a conflict with another call, a failure midway.
-        408 | 409 | 500.. => TokenFailureKind::Ambiguous,
+        // No end of an answer, a timeout of the provider's own, a conflict with another call, a failure midway.
+        ..200 | 408 | 409 | 500.. => TokenFailureKind::Ambiguous,
         _ => return None,
     };
     Some(TokenFailure {
         kind,
-        detail: format!("status {}", status.as_u16()),
+        detail: format!("status {status}"),
         retry_after,
     })
 }
@@ -42,7 +38,7 @@ pub(crate) fn by_status(
 /// The failure that an answer reports in its body or status, if it does. `unauthorized` is what a 401 without a
 /// known code means: it depends on what the request proved itself with.
 pub(crate) fn by_body(
-    status: StatusCode,
+    status: u16,
     object: Option<&Value>,
     errors: &Errors,
     unauthorized: TokenFailureKind,
@@ -56,19 +52,19 @@ pub(crate) fn by_body(
         }
         _ => false,
     };
-    if status.is_success() && error.is_none() && !not_ok {
+    let is_success = (200..300).contains(&status);
+    if is_success && error.is_none() && !not_ok {
         return None;
     }
     let code = error.and_then(Value::as_str);
     let kind = match code.and_then(|code| meaning(code, errors)) {
         Some(kind) => kind,
-        None if status == StatusCode::UNAUTHORIZED => unauthorized,
+        None if status == 401 => unauthorized,
         // Something is wrong, but not said what: the grant may have been spent.
-        None if status.is_success() && code.is_none() => TokenFailureKind::Garbage,
+        None if is_success && code.is_none() => TokenFailureKind::Garbage,
         None => TokenFailureKind::RequestRejected,
     };
     let code = code.filter(|code| looks_like_code(code));
-    let status = status.as_u16();
     Some(failure(
         kind,
         match code {
@@ -150,11 +146,11 @@ mod tests {
         later.insert(header::RETRY_AFTER, HeaderValue::from_static("7"));
         let now = chrono::DateTime::UNIX_EPOCH;
         let kind = |status: u16, headers: &HeaderMap| {
-            let status = StatusCode::from_u16(status).unwrap_or_default();
             by_status(status, headers, now).map(|failure| failure.kind)
         };
         let none = HeaderMap::new();
         for (status, expected) in [
+            (101, Some(TokenFailureKind::Ambiguous)),
             (200, None),
             (400, None),
             (401, None),

@@ -4,10 +4,11 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use http::{StatusCode, header};
+use http::header;
 use reqwest::{Client, Request, Response, redirect, retry};
 use tokend_model::ports::Clock;
-use tokend_model::{Timestamp, TokenFailure, TokenFailureKind};
+use tokend_model::{RawTokenAnswer, TokenFailure, TokenFailureKind};
+use zeroize::Zeroizing;
 
 use crate::OAuthOptions;
 use crate::egress::{EgressGuard, Refused};
@@ -19,14 +20,6 @@ pub(crate) struct Transport {
     guard: EgressGuard,
     max_body: usize,
     clock: Arc<dyn Clock>,
-}
-
-/// A whole answer with a status that needs its body to be understood. No Debug: the body may hold tokens.
-pub(crate) struct RawAnswer {
-    pub(crate) status: StatusCode,
-    pub(crate) content_type: Option<String>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) receive_time: Timestamp,
 }
 
 impl Transport {
@@ -62,8 +55,8 @@ impl Transport {
         &self.client
     }
 
-    /// Sends the request once and reads the answer up to the cap.
-    pub(crate) async fn send(&self, request: Request) -> Result<RawAnswer, TokenFailure> {
+    /// Sends the request once and takes in the answer up to the cap, unless its status says all there is to know.
+    pub(crate) async fn send(&self, request: Request) -> Result<RawTokenAnswer, TokenFailure> {
         self.guard
             .check(request.url())
             .map_err(|refused| failure(TokenFailureKind::NotSent, refused.0))?;
@@ -72,8 +65,8 @@ impl Transport {
             .execute(request)
             .await
             .map_err(|error| unanswered(&error))?;
-        let receive_time = self.clock.now();
-        if let Some(failure) = by_status(response.status(), response.headers(), receive_time) {
+        let status = response.status().as_u16();
+        if let Some(failure) = by_status(status, response.headers(), self.clock.now()) {
             return Err(failure);
         }
         let content_type = response
@@ -81,16 +74,16 @@ impl Transport {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        Ok(RawAnswer {
-            status: response.status(),
+        Ok(RawTokenAnswer {
+            status,
             content_type,
             body: self.read_body(response).await?,
-            receive_time,
+            receive_time: self.clock.now(),
         })
     }
 
-    async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, TokenFailure> {
-        let mut body = Vec::new();
+    async fn read_body(&self, mut response: Response) -> Result<Zeroizing<Vec<u8>>, TokenFailure> {
+        let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|error| unanswered(&error))? {
             if body.len() + chunk.len() > self.max_body {
                 return Err(failure(

@@ -27,6 +27,8 @@ pub struct Config {
     pub operations: Operations,
     pub database: Database,
     pub keys: Keys,
+    pub deployment: Deployment,
+    pub journal: Journal,
     pub connect: Connect,
     pub vending: Vending,
     pub oauth: OAuth,
@@ -90,6 +92,25 @@ pub struct Keys {
     pub file: PathBuf,
 }
 
+/// `[deployment]`
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml explains each key")]
+pub struct Deployment {
+    pub id: String,
+    pub file: PathBuf,
+}
+
+/// `[journal]`
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml explains each key")]
+pub struct Journal {
+    pub directory: PathBuf,
+}
+
 /// `[connect]`
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -110,7 +131,10 @@ pub struct Vending {
     pub first_pause_seconds: u64,
     pub longest_pause_seconds: u64,
     pub confirm_after_seconds: u64,
+    pub renew_ahead: bool,
+    pub renew_unused_for_seconds: u64,
     pub claim_wait_seconds: u64,
+    pub stale_limit_seconds: u64,
     pub flush_uses_seconds: u64,
 }
 
@@ -122,6 +146,8 @@ pub struct Vending {
 pub struct OAuth {
     pub timeout_seconds: u64,
     pub connect_timeout_seconds: u64,
+    pub max_concurrent_calls: u32,
+    pub max_calls_per_second: u32,
     pub max_answer_bytes: usize,
     pub allow_loopback: bool,
     pub allow_private_networks: bool,
@@ -262,8 +288,25 @@ impl Config {
                     .to_owned(),
             );
         }
-        if self.database.max_connections == 0 {
-            wrong.push("database.max_connections: must be at least 1".to_owned());
+        for (key, value) in [
+            ("database.max_connections", self.database.max_connections),
+            (
+                "oauth.max_concurrent_calls",
+                self.oauth.max_concurrent_calls,
+            ),
+            (
+                "oauth.max_calls_per_second",
+                self.oauth.max_calls_per_second,
+            ),
+        ] {
+            if value == 0 {
+                wrong.push(format!("{key}: must be at least 1"));
+            }
+        }
+        if !set(&self.journal.directory) {
+            wrong.push(
+                "journal.directory: must be set; no token is renewed without a journal".to_owned(),
+            );
         }
         match wrong.is_empty() {
             true => Ok(()),
@@ -272,7 +315,7 @@ impl Config {
     }
 
     /// Each key in seconds, with its value and the least it may be. What may be 0 means "at once" or "not at all".
-    fn spans(&self) -> [(&'static str, u64, u64); 11] {
+    fn spans(&self) -> [(&'static str, u64, u64); 13] {
         let Self {
             grpc,
             database,
@@ -317,7 +360,17 @@ impl Config {
                 vending.confirm_after_seconds,
                 0,
             ),
+            (
+                "vending.renew_unused_for_seconds",
+                vending.renew_unused_for_seconds,
+                0,
+            ),
             ("vending.claim_wait_seconds", vending.claim_wait_seconds, 0),
+            (
+                "vending.stale_limit_seconds",
+                vending.stale_limit_seconds,
+                0,
+            ),
             ("vending.flush_uses_seconds", vending.flush_uses_seconds, 1),
             ("oauth.timeout_seconds", oauth.timeout_seconds, 1),
             (

@@ -73,6 +73,7 @@ pub(crate) async fn prepare(
         vending,
         admission,
         clock,
+        ..
     } = wired;
     let limit = config.grpc.max_request_bytes;
     let connectors = Connector {

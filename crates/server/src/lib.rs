@@ -4,9 +4,11 @@
 
 mod admission;
 mod browser;
+mod chance;
 mod clock;
 pub mod config;
 mod deadline;
+mod deployment;
 mod grpc;
 mod maintenance;
 mod operations;
@@ -17,7 +19,9 @@ mod telemetry;
 mod upkeep;
 mod wire_up;
 
-pub use maintenance::{AddedCaller, NewCaller, add_caller, generate_key_file, migrate};
+pub use maintenance::{
+    AddedCaller, AdoptedDatabase, NewCaller, add_caller, adopt_database, generate_key_file, migrate,
+};
 pub use start::{Server, StartError};
 pub use telemetry::begin_logging;
 pub use wire_up::Callers;

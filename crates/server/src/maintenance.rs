@@ -9,7 +9,7 @@ use tokend_model::{
     ports::{ApiKeys, CallerRole, Clock},
 };
 
-use crate::{StartError, clock::SystemClock, config::Config, wire_up::open_storage};
+use crate::{StartError, clock::SystemClock, config::Config, deployment, wire_up::open_storage};
 
 /// A caller to be let in.
 #[derive(Debug, Clone)]
@@ -47,6 +47,29 @@ pub async fn migrate(config: &Config) -> Result<(), StartError> {
         .migrate()
         .await
         .map_err(StartError::Migrate)
+}
+
+/// A database that belongs to this deployment now.
+#[derive(Debug)]
+pub struct AdoptedDatabase {
+    /// The deployment's name.
+    pub deployment_id: String,
+    /// How often the database was adopted.
+    pub adoptions: i64,
+}
+
+/// Makes the database this deployment's: a copy or an old backup that is to be gone on with. Every refresh token in it
+/// is held to be doubtful from then on. Running servers notice within seconds.
+pub async fn adopt_database(config: &Config) -> Result<AdoptedDatabase, StartError> {
+    let storage = open_storage(config).await?;
+    if config.database.migrate_on_start {
+        storage.migrate().await.map_err(StartError::Migrate)?;
+    }
+    let adopted = deployment::adopt(&config.deployment, &storage).await?;
+    Ok(AdoptedDatabase {
+        deployment_id: adopted.id,
+        adoptions: adopted.adoptions,
+    })
 }
 
 /// Makes an API key and stores its hash. A running server notices within seconds.

@@ -7,28 +7,41 @@ use std::sync::{
 
 use axum::{Router, http::StatusCode, routing::get};
 
+use crate::deployment::Guard;
+
 /// Whether calls can be taken: not before everything is in place, and not any more once draining begins.
 ///
 /// The database or a provider being away does not change it: tokens in memory are still vended.
-#[derive(Clone, Default)]
-pub(crate) struct Readiness(Arc<AtomicBool>);
+#[derive(Clone)]
+pub(crate) struct Readiness {
+    ready: Arc<AtomicBool>,
+    guard: Arc<Guard>,
+}
 
 impl Readiness {
-    pub(crate) fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::SeqCst);
+    pub(crate) fn new(guard: Arc<Guard>) -> Self {
+        Self {
+            ready: Arc::default(),
+            guard,
+        }
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+    pub(crate) fn set(&self, ready: bool) {
+        self.ready.store(ready, Ordering::SeqCst);
+    }
+
+    fn answer(&self) -> (StatusCode, String) {
+        match (self.ready.load(Ordering::SeqCst), self.guard.refused()) {
+            (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
+            (true, None) => (StatusCode::OK, "ready\n".to_owned()),
+            (true, Some(why)) => (StatusCode::OK, format!("ready, vending only: {why}\n")),
+        }
     }
 }
 
 /// The routes of the operations listener.
 pub(crate) fn routes(readiness: Readiness) -> Router {
-    let ready = async move || match readiness.get() {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-    };
+    let ready = async move || readiness.answer();
     Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(ready))

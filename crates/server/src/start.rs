@@ -64,6 +64,12 @@ pub enum StartError {
         /// The key file that was read.
         file: std::path::PathBuf,
     },
+    /// The file that names the deployment cannot be used.
+    #[error(transparent)]
+    Deployment(#[from] crate::deployment::DeploymentFileError),
+    /// The journal's directory cannot be used.
+    #[error("journal.directory: {0}")]
+    Journal(#[from] tokend_model::ports::JournalError),
     /// An address cannot be listened on.
     #[error(
         "{key} {address} cannot be listened on; is another tokend running, or should {key} name another port?"
@@ -132,7 +138,9 @@ impl Server {
             tracing::warn!(%grpc, "gRPC is served without TLS to other machines: tokens travel in the clear");
         }
 
-        let readiness = Readiness::default();
+        let wired = wire_up(config, callers, grpc, public_url.clone()).await?;
+        recover(&wired).await?;
+        let readiness = Readiness::new(wired.guard.clone());
         let (stop_listening, stop_upkeep) = (CancellationToken::new(), CancellationToken::new());
         let (listeners, upkeep) = (TaskTracker::new(), TaskTracker::new());
         // Whatever has been started ends again if the rest cannot be.
@@ -147,9 +155,12 @@ impl Server {
             stop_listening.clone(),
         ));
 
-        let wired = wire_up(config, callers, grpc, public_url.clone()).await?;
         let Wired {
-            vending, admission, ..
+            vending,
+            admission,
+            clock,
+            guard,
+            storage,
         } = &wired;
         let pages = browser::routes(vending.clone(), &public_url);
         listeners.spawn(serve_http(browser_listener, pages, stop_listening.clone()));
@@ -161,6 +172,25 @@ impl Server {
         ));
         upkeep.spawn(upkeep::expire_authorizations(
             vending.clone(),
+            stop_upkeep.clone(),
+        ));
+        upkeep.spawn(upkeep::keep_time(
+            storage.clone(),
+            clock.clone(),
+            stop_upkeep.clone(),
+        ));
+        upkeep.spawn(upkeep::guard_database(guard.clone(), stop_upkeep.clone()));
+        upkeep.spawn(upkeep::recover_journals(
+            vending.clone(),
+            stop_upkeep.clone(),
+        ));
+        upkeep.spawn(upkeep::follow_changes(vending.clone(), stop_upkeep.clone()));
+        if config.vending.renew_ahead {
+            upkeep.spawn(upkeep::keep_renewing(vending.clone(), stop_upkeep.clone()));
+        }
+        upkeep.spawn(upkeep::tidy(
+            vending.clone(),
+            storage.clone(),
             stop_upkeep.clone(),
         ));
         upkeep.spawn(upkeep::reload_keys(admission.clone(), stop_upkeep.clone()));
@@ -226,6 +256,25 @@ impl Server {
         ended(&self.upkeep, self.grace, "the upkeep").await;
         self.vending.drain().await;
         tracing::info!("tokend has stopped");
+    }
+}
+
+/// What an earlier process of ours left half done comes first; in a database that may not be ours nothing is touched.
+async fn recover(wired: &Wired) -> Result<(), StartError> {
+    if let Some(why) = wired.guard.refused() {
+        tracing::error!(%why, "no provider is called; valid tokens are vended");
+        return Ok(());
+    }
+    match wired.vending.recover_journal().await {
+        Ok(0) => Ok(()),
+        Ok(answers) => {
+            tracing::warn!(
+                answers,
+                "answers that an earlier process had received were recovered"
+            );
+            Ok(())
+        }
+        Err(_) => Err(StartError::Storage),
     }
 }
 

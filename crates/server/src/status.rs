@@ -128,8 +128,10 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::ProviderUnavailable { retry_after }
         | Error::ProviderRateLimited { retry_after }
         | Error::ProviderMisbehaved { retry_after }
-        | Error::RefreshInProgress { retry_after } => Some(*retry_after),
-        Error::StorageUnavailable => Some(Duration::from_secs(1)),
+        | Error::RefreshInProgress { retry_after }
+        | Error::GrantInDoubt { retry_after }
+        | Error::OutcomeUnknown { retry_after } => Some(*retry_after),
+        Error::StorageUnavailable | Error::JournalUnavailable => Some(Duration::from_secs(1)),
         _ => None,
     }
 }
@@ -227,7 +229,15 @@ mod tests {
             Error::RefreshInProgress {
                 retry_after: second,
             },
+            Error::GrantInDoubt {
+                retry_after: second,
+            },
+            Error::OutcomeUnknown {
+                retry_after: second,
+            },
+            Error::VendsOnly,
             Error::StorageUnavailable,
+            Error::JournalUnavailable,
             Error::ConnectorExists {
                 connector_id: "x".into(),
             },

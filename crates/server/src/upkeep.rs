@@ -4,13 +4,25 @@
 use std::{sync::Arc, time::Duration};
 
 use tokend_access::CallerAuthentication;
+use tokend_model::ports::Connections;
+use tokend_storage::Storage;
 use tokend_vending::Vending;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::Admission;
+use crate::{admission::Admission, clock::DatabaseClock, deployment::Guard};
 
 /// A key or an integration type that changed elsewhere is noticed within this time.
 const RELOAD: Duration = Duration::from_secs(5);
+
+/// How often the database's clock is read, and whose database it is looked at.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// How often the journals of processes that died beside this one are looked for: before their claims' deadlines.
+const RECOVER_JOURNALS: Duration = Duration::from_secs(30);
+
+/// How often what nobody needs any more is removed.
+const TIDY: Duration = Duration::from_secs(600);
 
 /// How long an attempt may be over before what is sealed for it goes.
 const EXPIRE_AUTHORIZATIONS: Duration = Duration::from_secs(60);
@@ -75,4 +87,65 @@ pub(crate) async fn reload_integration_types(vending: Vending, stop: Cancellatio
             tracing::warn!(%error, "the integration types read last stay in use");
         }
     }
+}
+
+/// Sets our clock by the database's, again and again.
+pub(crate) async fn keep_time(
+    storage: Arc<Storage>,
+    clock: Arc<DatabaseClock>,
+    stop: CancellationToken,
+) {
+    while waited(PULSE, &stop).await {
+        let asked = Instant::now();
+        match storage.database_time().await {
+            Ok(shown) => clock.set(shown, asked, Instant::now()),
+            Err(error) => tracing::debug!(%error, "the clock goes on by itself"),
+        }
+    }
+}
+
+/// Looks again and again whether the database is still ours.
+pub(crate) async fn guard_database(guard: Arc<Guard>, stop: CancellationToken) {
+    while waited(PULSE, &stop).await {
+        if let Err(error) = guard.check().await {
+            tracing::debug!(%error, "whose database it is cannot be asked for now");
+        }
+    }
+}
+
+/// Stores what processes that died beside this one had in their journals.
+pub(crate) async fn recover_journals(vending: Vending, stop: CancellationToken) {
+    while waited(RECOVER_JOURNALS, &stop).await {
+        if let Err(error) = vending.recover_journal().await {
+            tracing::warn!(%error, "journals are left for the next time");
+        }
+    }
+}
+
+/// Renews what is due. What was begun goes on when this ends.
+pub(crate) async fn keep_renewing(vending: Vending, stop: CancellationToken) {
+    stop.run_until_cancelled(vending.keep_renewing()).await;
+}
+
+/// Forgets what other replicas change, as they change it.
+pub(crate) async fn follow_changes(vending: Vending, stop: CancellationToken) {
+    stop.run_until_cancelled(vending.follow_changes()).await;
+}
+
+/// Removes reports of changes and late answers that are too old to be of use.
+pub(crate) async fn tidy(vending: Vending, storage: Arc<Storage>, stop: CancellationToken) {
+    while waited(TIDY, &stop).await {
+        let changes = vending.forget_old_changes().await;
+        let orphans = storage.purge_orphans().await;
+        if changes.is_err() || orphans.is_err() {
+            tracing::warn!("old rows are left for the next time");
+        }
+    }
+}
+
+/// Whether the time went by; `false`: it is time to stop.
+async fn waited(time: Duration, stop: &CancellationToken) -> bool {
+    stop.run_until_cancelled(tokio::time::sleep(time))
+        .await
+        .is_some()
 }

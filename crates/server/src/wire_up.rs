@@ -8,17 +8,23 @@ use tokend_access::{
 };
 use tokend_catalog::Catalogue;
 use tokend_keyring::Keyring;
-use tokend_model::{RefreshPolicy, WorkspaceName, ports::Clock};
+use tokend_model::{
+    RefreshPolicy, WorkspaceName,
+    ports::{Connections, Holder},
+};
 use tokend_oauth::{OAuthClient, OAuthOptions};
-use tokend_storage::{Storage, StorageOptions};
-use tokend_vending::{Ports, Vending, VendingOptions};
+use tokend_storage::{Durability, FileJournal, Storage, StorageOptions};
+use tokend_vending::{GateOptions, Ports, Vending, VendingOptions};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
     StartError,
     admission::Admission,
-    clock::SystemClock,
+    chance::SystemChance,
+    clock::DatabaseClock,
     config::{AppUsers, Config},
+    deployment::Guard,
 };
 
 /// Added to the longest a token call may take: the time to store its answer before the claim is anybody's again.
@@ -37,19 +43,29 @@ pub enum Callers {
 pub(crate) struct Wired {
     pub(crate) vending: Vending,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<DatabaseClock>,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) storage: Arc<Storage>,
 }
 
 /// Opens the database that the configuration names, sealing with its key file.
 pub(crate) async fn open_storage(config: &Config) -> Result<Storage, StartError> {
+    open_storage_with(config, Arc::new(read_keyring(config)?)).await
+}
+
+fn read_keyring(config: &Config) -> Result<Keyring, StartError> {
     let key_file = Keyring::from_file(&config.keys.file)?;
     if key_file.readable_by_others {
         tracing::warn!(file = %config.keys.file.display(), "everybody on this machine can read the key file");
     }
+    Ok(key_file.keyring)
+}
+
+async fn open_storage_with(config: &Config, keyring: Arc<Keyring>) -> Result<Storage, StartError> {
     let mut options = StorageOptions::new(config.database_url()?);
     options.max_connections = config.database.max_connections;
     options.acquire_timeout = Duration::from_secs(config.database.acquire_timeout_seconds);
-    Ok(Storage::connect(options, Arc::new(key_file.keyring)).await?)
+    Ok(Storage::connect(options, keyring).await?)
 }
 
 /// Puts everything together; `public_url` and `grpc` are as the listeners turned out.
@@ -59,7 +75,8 @@ pub(crate) async fn wire_up(
     grpc: SocketAddr,
     public_url: String,
 ) -> Result<Wired, StartError> {
-    let storage = Arc::new(open_storage(config).await?);
+    let keyring = Arc::new(read_keyring(config)?);
+    let storage = Arc::new(open_storage_with(config, keyring.clone()).await?);
     if config.database.migrate_on_start {
         storage.migrate().await.map_err(StartError::Migrate)?;
     }
@@ -71,20 +88,43 @@ pub(crate) async fn wire_up(
         let file = config.keys.file.clone();
         return Err(StartError::WrongKey { key_id, file });
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    match storage
+        .durability()
+        .await
+        .map_err(|_| StartError::Storage)?
+    {
+        Durability::Durable => {}
+        Durability::AtRisk { why } => tracing::warn!(
+            %why,
+            "durability: at_risk; a rotated refresh token that the database loses is gone"
+        ),
+    }
+    let clock = Arc::new(database_clock(&storage).await?);
+    let guard = Guard::establish(config.deployment.clone(), storage.clone()).await?;
+    let guard = Arc::new(guard);
+    let journal = FileJournal::open(&config.journal.directory, keyring)?;
+    let holder = Holder {
+        replica: journal.replica().to_owned(),
+        incarnation: Uuid::now_v7().to_string(),
+    };
     let catalogue = Arc::new(Catalogue::embedded()?);
     let oauth = OAuthClient::new(&oauth_options(config), catalogue.clone(), clock.clone())?;
     let ports = Ports {
         clock: clock.clone(),
+        chance: Arc::new(SystemChance),
         catalogue,
         authorization_server: Arc::new(oauth),
         connectors: storage.clone(),
         connections: storage.clone(),
         refreshes: storage.clone(),
+        renewals: storage.clone(),
+        journal: Arc::new(journal),
+        changes: storage.clone(),
+        deployment_guard: guard.clone(),
         authorizations: storage.clone(),
         integration_overrides: storage.clone(),
     };
-    let vending = Vending::new(ports, vending_options(config, public_url));
+    let vending = Vending::new(ports, vending_options(config, holder, public_url));
     vending
         .load_integration_types()
         .await
@@ -92,7 +132,7 @@ pub(crate) async fn wire_up(
 
     let callers = match callers {
         Callers::ApiKeys => {
-            let authenticator = ApiKeyAuthenticator::new(storage, clock.clone());
+            let authenticator = ApiKeyAuthenticator::new(storage.clone(), clock.clone());
             authenticator
                 .reload()
                 .await
@@ -116,10 +156,21 @@ pub(crate) async fn wire_up(
         vending,
         admission: Arc::new(Admission { callers, app_users }),
         clock,
+        guard,
+        storage,
     })
 }
 
-fn vending_options(config: &Config, public_url: String) -> VendingOptions {
+async fn database_clock(storage: &Storage) -> Result<DatabaseClock, StartError> {
+    let asked = Instant::now();
+    let shown = storage
+        .database_time()
+        .await
+        .map_err(|_| StartError::Storage)?;
+    Ok(DatabaseClock::new(shown, asked, Instant::now()))
+}
+
+fn vending_options(config: &Config, holder: Holder, public_url: String) -> VendingOptions {
     let seconds = Duration::from_secs;
     VendingOptions {
         refresh_policy: RefreshPolicy {
@@ -127,12 +178,19 @@ fn vending_options(config: &Config, public_url: String) -> VendingOptions {
             first_pause: seconds(config.vending.first_pause_seconds),
             longest_pause: seconds(config.vending.longest_pause_seconds),
             confirm_after: seconds(config.vending.confirm_after_seconds),
+            unused_after: seconds(config.vending.renew_unused_for_seconds),
         },
         claim_time_to_live: seconds(config.oauth.timeout_seconds) + CLAIM_MARGIN,
         claim_margin: CLAIM_MARGIN,
         claim_wait: seconds(config.vending.claim_wait_seconds),
         authorization_time_to_live: config.authorization_time_to_live(),
-        holder: Uuid::now_v7().to_string(),
+        stale_limit: seconds(config.vending.stale_limit_seconds),
+        gate: GateOptions {
+            concurrent_calls: config.oauth.max_concurrent_calls,
+            calls_per_second: config.oauth.max_calls_per_second,
+            ..GateOptions::default()
+        },
+        holder,
         public_url,
         return_urls: config.connect.return_urls.clone(),
     }

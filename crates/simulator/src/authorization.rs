@@ -10,10 +10,11 @@ use axum::{
 use url::Url;
 
 use crate::{
+    behaviour::{Behaviour, Consent},
     browser::is_loopback,
     event::Happening,
     grants::Consented,
-    options::{Behaviour, Client, Consent},
+    options::Client,
     provider::Provider,
 };
 
@@ -42,7 +43,7 @@ pub(crate) async fn authorize(
         return unsafe_to_redirect(&provider, "redirect_uri is not registered");
     };
 
-    let behaviour = provider.behaviour();
+    let behaviour = provider.conduct.towards(Some(&client.id));
     let outcome = check(&behaviour, &parameter).map(|()| {
         let consented = Consented {
             client_id: client.id.clone(),

@@ -1,14 +1,14 @@
-//! Connections that an endpoint can cut before a byte of its answer is out.
+//! Connections that an endpoint can cut before a byte of its answer is out, and that tell when all of it is.
 
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::{
@@ -19,6 +19,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
 };
+
+use crate::provider::locked;
+
+const OPEN: u8 = 0;
+const CUT: u8 = 1;
+const RESET: u8 = 2;
 
 /// A listener whose connections can be cut.
 pub(crate) struct CuttableListener(pub(crate) TcpListener);
@@ -31,20 +37,43 @@ pub(crate) struct CuttableStream {
 
 /// The handle of one connection, given to the endpoints.
 #[derive(Clone, Default)]
-pub(crate) struct Connection(Arc<AtomicBool>);
+pub(crate) struct Connection(Arc<Line>);
+
+#[derive(Default)]
+struct Line {
+    state: AtomicU8,
+    leaving: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+}
 
 impl Connection {
     /// Nothing that is written from now on leaves; the server closes the connection when it tries.
     pub(crate) fn cut(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.state.store(CUT, Ordering::Release);
     }
 
-    fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Acquire) {
-            Err(io::ErrorKind::ConnectionAborted.into())
-        } else {
-            Ok(())
+    /// The same, with a TCP reset instead of an orderly end.
+    pub(crate) fn reset(&self) {
+        self.0.state.store(RESET, Ordering::Release);
+    }
+
+    /// Runs this when everything that was handed over for writing by now has been given to the operating system; never,
+    /// when the connection breaks before.
+    pub(crate) fn once_flushed(&self, then: impl FnOnce() + Send + 'static) {
+        locked(&self.0.leaving).push(Box::new(then));
+    }
+
+    fn check(&self, tcp: &TcpStream) -> io::Result<()> {
+        match self.0.state.load(Ordering::Acquire) {
+            OPEN => return Ok(()),
+            RESET => tcp.set_zero_linger()?,
+            _ => {}
         }
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
+    fn flushed(&self) {
+        let leaving = std::mem::take(&mut *locked(&self.0.leaving));
+        leaving.into_iter().for_each(|then| then());
     }
 }
 
@@ -93,12 +122,15 @@ impl AsyncWrite for CuttableStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.connection.check()?;
+        self.connection.check(&self.tcp)?;
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        // Polled only when the server's own buffer is empty: all that was handed over has been written.
+        ready!(Pin::new(&mut self.tcp).poll_flush(cx))?;
+        self.connection.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,12 +1,11 @@
 //! What can happen at the provider, as the ledger records it. Token values appear as fingerprints only.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use ring::digest;
 use serde::Serialize;
 
-use crate::fault::Endpoint;
+use crate::{fault::Endpoint, fingerprint::Fingerprint};
 
 /// One entry of the ledger.
 #[derive(Clone, Debug, Serialize)]
@@ -41,8 +40,17 @@ pub enum Happening {
         /// Which.
         code: Fingerprint,
     },
+    /// A grant was made without a browser, by the test itself.
+    Granted {
+        /// To whom.
+        client_id: String,
+        /// Which.
+        family: FamilyId,
+    },
     /// A request reached the token endpoint.
     TokenCalled {
+        /// Who says to be calling; empty when the request does not say.
+        client_id: String,
         /// As it was sent; empty when the request could not be read.
         grant_type: String,
         /// How the client authenticated.
@@ -93,11 +101,34 @@ pub enum Happening {
         /// The new refresh token, if one was issued.
         refresh_token: Option<Fingerprint>,
     },
+    /// The last byte of an answer with tokens was given to the operating system for sending.
+    AnswerDelivered {
+        /// Under which grant.
+        family: FamilyId,
+        /// Which set of this grant.
+        generation: u64,
+        /// The new refresh token, if one is in it.
+        refresh_token: Option<Fingerprint>,
+    },
+    /// An access token was used for the first time.
+    AccessTokenUsed {
+        /// Its grant.
+        family: FamilyId,
+        /// Which.
+        access_token: Fingerprint,
+    },
+    /// The oldest refresh token was dropped because there were too many.
+    RefreshTokenDropped {
+        /// Its grant.
+        family: FamilyId,
+        /// Which.
+        refresh_token: Fingerprint,
+    },
     /// A spent code or refresh token was used again.
     ReuseDetected {
         /// Which.
         token: Fingerprint,
-        /// The grant that ended for it.
+        /// Its grant, which ends for it unless the provider lets that pass.
         family: FamilyId,
     },
     /// A whole grant ended.
@@ -121,7 +152,15 @@ pub enum Happening {
         /// The error code, or why the browser was not sent back.
         error: String,
     },
-    /// A scripted fault took effect.
+    /// The token endpoint answered with `Retry-After`.
+    ToldToWait {
+        /// Who.
+        client_id: String,
+        /// How long.
+        #[serde(rename = "seconds")]
+        wait: u64,
+    },
+    /// A scripted fault, or one of the mischief, took effect.
     Faulted {
         /// Where.
         endpoint: Endpoint,
@@ -133,10 +172,6 @@ pub enum Happening {
 /// The number of a grant: everything that descends from one authorization code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct FamilyId(pub u64);
-
-/// The first 12 hexadecimal digits of a value's SHA-256.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Fingerprint(String);
 
 /// How a client authenticated (RFC 6749 section 2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -172,26 +207,6 @@ pub enum RevocationCause {
     Client,
     /// The user withdrew consent at the provider.
     User,
-}
-
-impl Fingerprint {
-    /// The fingerprint of a value.
-    pub fn of(value: &str) -> Self {
-        let hash = digest::digest(&digest::SHA256, value.as_bytes());
-        Self(
-            hash.as_ref()
-                .iter()
-                .take(6)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 fn seconds<S: serde::Serializer>(elapsed: &Duration, to: S) -> Result<S::Ok, S::Error> {

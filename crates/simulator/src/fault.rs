@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::alteration::{Alteration, BodyChange};
+
 /// An endpoint that can be told to misbehave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +46,13 @@ pub enum Fault {
     Drip(Duration),
     /// Processed; the answer carries this content type.
     Mislabel(String),
+    /// The connection is reset (TCP RST) without an answer, after the request was processed or without that.
+    Reset {
+        /// Whether it was processed.
+        processed: bool,
+    },
+    /// Processed; another answer leaves than the one that was made.
+    Alter(Alteration),
 }
 
 impl Fault {
@@ -80,6 +89,42 @@ impl Fault {
             headers,
             body: String::new(),
         }
+    }
+
+    /// 503 with `Retry-After` in seconds.
+    pub fn unavailable(retry_after: u64) -> Self {
+        let headers = vec![("retry-after".to_owned(), retry_after.to_string())];
+        Self::Answer {
+            status: 503,
+            headers,
+            body: String::new(),
+        }
+    }
+
+    /// Processed, but this is answered, as by a gateway that gave up waiting.
+    pub fn processed(status: u16, content_type: &str, body: &str) -> Self {
+        Self::Alter(Alteration {
+            status: Some(status),
+            headers: vec![("content-type".to_owned(), content_type.to_owned())],
+            body: BodyChange::Replace(body.as_bytes().to_vec()),
+        })
+    }
+
+    /// Processed, and the answer lacks this member.
+    pub fn without(member: &str) -> Self {
+        Self::members(vec![(member.to_owned(), None)])
+    }
+
+    /// Processed, and this member of the answer has this value instead, as JSON text; it is not checked.
+    pub fn with(member: &str, json: &str) -> Self {
+        Self::members(vec![(member.to_owned(), Some(json.to_owned()))])
+    }
+
+    fn members(members: Vec<(String, Option<String>)>) -> Self {
+        Self::Alter(Alteration {
+            body: BodyChange::Members(members),
+            ..Alteration::default()
+        })
     }
 
     /// 302 to another place.
@@ -123,6 +168,8 @@ impl Fault {
             Self::TruncateAnswer => "truncate_answer",
             Self::Drip(_) => "drip",
             Self::Mislabel(_) => "mislabel",
+            Self::Reset { .. } => "reset",
+            Self::Alter(_) => "alter",
         }
     }
 }

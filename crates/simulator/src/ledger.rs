@@ -1,12 +1,13 @@
 //! The ledger: what really happened at the provider, for tests to hold against what a client believes.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    event::{Event, FamilyId, Fingerprint, Happening},
+    event::{Event, FamilyId},
+    fingerprint::Fingerprint,
+    oracle::{FamilyState, Grant, RefreshTokenState},
     provider::Provider,
+    tallies::Tallies,
 };
 
 /// A view of what happened and of what is alive now. Cheap to clone.
@@ -15,101 +16,139 @@ pub struct Ledger {
     provider: Arc<Provider>,
 }
 
-/// A grant: what one consent led to.
-#[derive(Clone, Debug, Serialize)]
-pub struct Grant {
-    /// Its number.
-    pub family: FamilyId,
-    /// The client it was given to.
-    pub client_id: String,
-    /// The account (`sub`) that gave it.
-    pub account: String,
-    /// The granted scopes.
-    pub scopes: Vec<String>,
-    /// How often tokens were issued under it; 1 after the code's redemption.
-    pub generation: u64,
-    /// Whether it was not revoked.
-    pub live: bool,
-}
-
 impl Ledger {
     pub(crate) fn new(provider: Arc<Provider>) -> Self {
         Self { provider }
     }
 
-    /// Everything that happened, in order.
+    /// What happened, in order; only the latest, where [`kept_events`](crate::SimulatorOptions::kept_events) is set.
     pub fn events(&self) -> Vec<Event> {
-        self.provider.lock().books.events().to_vec()
+        self.provider.lock().books.events().cloned().collect()
     }
 
     /// How many requests reached the token endpoint, faulted ones included.
     pub fn token_calls(&self) -> usize {
-        self.count(|what| matches!(what, Happening::TokenCalled { .. }))
+        self.tallied(|tallies| tallies.token_calls)
+    }
+
+    /// How many of them said to come from this client.
+    pub fn token_calls_of(&self, client_id: &str) -> usize {
+        self.tallied(|tallies| tallies.client(client_id).map_or(0, |client| client.calls))
+    }
+
+    /// When those calls arrived, since the simulator was started; only the latest, as with [`events`](Self::events).
+    pub fn token_call_times(&self, client_id: &str) -> Vec<Duration> {
+        self.tallied(|tallies| {
+            let times = tallies.client(client_id).map(|client| &client.times);
+            times.into_iter().flatten().copied().collect()
+        })
+    }
+
+    /// The largest number of token calls of a client in any stretch of one second.
+    pub fn busiest_second(&self, client_id: &str) -> usize {
+        self.tallied(|tallies| {
+            let client = tallies.client(client_id);
+            client.map_or(0, |client| client.busiest_second)
+        })
+    }
+
+    /// How many token calls of a client arrived before the `Retry-After` of an earlier answer to it was over. A call
+    /// that crosses such an answer on its way counts too.
+    pub fn early_calls(&self, client_id: &str) -> usize {
+        self.tallied(|tallies| {
+            let client = tallies.client(client_id);
+            client.map_or(0, |client| client.early_calls)
+        })
     }
 
     /// How many times any refresh token was redeemed.
     pub fn refreshes(&self) -> usize {
-        self.count(|what| matches!(what, Happening::RefreshRedeemed { .. }))
+        self.tallied(|tallies| tallies.refreshes)
     }
 
     /// How many requests carried this refresh token, faulted and refused ones included.
     pub fn presentations_of(&self, refresh_token: &str) -> usize {
         let wanted = Fingerprint::of(refresh_token);
-        self.count(|what| matches!(what, Happening::RefreshStarted { refresh_token, .. } if *refresh_token == wanted))
+        self.tallied(|tallies| tallies.refresh_token(wanted).presentations)
     }
 
     /// How many times this refresh token was redeemed, whether or not the answers arrived.
     pub fn redemptions_of(&self, refresh_token: &str) -> usize {
         let wanted = Fingerprint::of(refresh_token);
-        self.count(|what| matches!(what, Happening::RefreshRedeemed { refresh_token, .. } if *refresh_token == wanted))
+        self.tallied(|tallies| tallies.refresh_token(wanted).redemptions)
     }
 
     /// The largest number of presentations of one refresh token value.
     pub fn most_presentations(&self) -> usize {
-        let mut counts = BTreeMap::new();
-        for event in self.provider.lock().books.events() {
-            if let Happening::RefreshStarted { refresh_token, .. } = &event.what {
-                *counts.entry(refresh_token.clone()).or_insert(0) += 1;
-            }
-        }
-        counts.into_values().max().unwrap_or(0)
+        self.tallied(|tallies| tallies.most_presentations)
+    }
+
+    /// The largest number of redemptions of one refresh token value.
+    pub fn most_redemptions(&self) -> usize {
+        self.tallied(|tallies| tallies.most_redemptions)
     }
 
     /// How many refreshes began while another with the same refresh token was in flight.
     pub fn overlapping_refreshes(&self) -> usize {
-        self.count(|what| matches!(what, Happening::RefreshStarted { overlapping, .. } if *overlapping > 0))
+        self.tallied(|tallies| tallies.overlapping_refreshes)
     }
 
     /// How many times a spent code or refresh token was used again.
     pub fn reuses(&self) -> usize {
-        self.count(|what| matches!(what, Happening::ReuseDetected { .. }))
+        self.tallied(|tallies| tallies.reuses)
+    }
+
+    /// How often refresh tokens of each grant were redeemed; grants without a redemption are there with 0.
+    pub fn redemptions_by_family(&self) -> BTreeMap<FamilyId, usize> {
+        let records = self.provider.lock();
+        let tallies = records.books.tallies();
+        let families = records.grants.families.keys();
+        families
+            .map(|family| (*family, tallies.family(*family).redemptions))
+            .collect()
     }
 
     /// Every grant there ever was.
     pub fn grants(&self) -> Vec<Grant> {
-        self.provider.lock().grants.all()
+        self.provider.lock().all_grants().collect()
     }
 
     /// The grants that were not revoked.
     pub fn live_grants(&self) -> Vec<Grant> {
-        self.grants()
-            .into_iter()
-            .filter(|grant| grant.live)
+        let records = self.provider.lock();
+        records.all_grants().filter(|grant| grant.live).collect()
+    }
+
+    /// All there is to know about a grant; `None` when there is none of that number.
+    pub fn family_state(&self, family: FamilyId) -> Option<FamilyState> {
+        let conduct = &self.provider.conduct;
+        self.provider.lock().family_state(family, conduct)
+    }
+
+    /// The same of every grant, oldest first.
+    pub fn family_states(&self) -> Vec<FamilyState> {
+        let (conduct, records) = (&self.provider.conduct, self.provider.lock());
+        let families = records.grants.families.keys();
+        families
+            .filter_map(|family| records.family_state(*family, conduct))
             .collect()
     }
 
-    /// Whether the provider accepts this access token now.
+    /// All there is to know about a refresh token; `None` for a value that was never issued.
+    pub fn refresh_token_state(&self, refresh_token: &str) -> Option<RefreshTokenState> {
+        let (conduct, wanted) = (&self.provider.conduct, Fingerprint::of(refresh_token));
+        self.provider.lock().refresh_token_state(wanted, conduct)
+    }
+
+    /// Whether the provider accepts this access token now. Asking does not use it.
     pub fn is_access_token_live(&self, access_token: &str) -> bool {
         self.provider.lock().grants.bearer(access_token).is_some()
     }
 
     /// Whether the provider would redeem this refresh token now.
-    pub fn is_refresh_token_live(&self, refresh_token: &str) -> bool {
-        let rotation = self.provider.behaviour().rotation;
-        self.provider
-            .lock()
-            .grants
-            .is_redeemable(refresh_token, rotation)
+    pub fn is_redeemable(&self, refresh_token: &str) -> bool {
+        let state = self.refresh_token_state(refresh_token);
+        state.is_some_and(|state| state.redeemable)
     }
 
     /// The grant that an access or refresh token belongs to.
@@ -118,7 +157,7 @@ impl Ledger {
     }
 
     /// Every code and token ever issued, and every state, verifier, client secret and completion token received:
-    /// what must be found in no log and no database.
+    /// what must be found in no log and no database. None, where they are [not kept](crate::SimulatorOptions).
     pub fn secrets_issued(&self) -> Vec<String> {
         self.provider
             .lock()
@@ -138,13 +177,7 @@ impl Ledger {
         }
     }
 
-    fn count(&self, wanted: impl Fn(&Happening) -> bool) -> usize {
-        self.provider
-            .lock()
-            .books
-            .events()
-            .iter()
-            .filter(|event| wanted(&event.what))
-            .count()
+    fn tallied<T>(&self, read: impl FnOnce(&Tallies) -> T) -> T {
+        read(self.provider.lock().books.tallies())
     }
 }

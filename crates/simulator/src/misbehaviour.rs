@@ -1,40 +1,88 @@
 //! Puts the script into effect: an endpoint answers through here.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{io, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header, response::Parts},
     response::{IntoResponse, Response},
 };
 use futures::{StreamExt, stream};
 
 use crate::{
+    alteration::set_headers,
     connection::Connection,
+    delivery::{self, Delivery},
     event::Happening,
     fault::{Endpoint, Fault},
     provider::Provider,
+    script::Lane,
 };
 
-/// Answers a request as the script has it. `process` does what was asked; `in_flight` is dropped when the answer is
-/// ready to leave, or with its last byte when it drips.
+/// Answers a request as the scripts have it: first the one of `client`, as far as it says who it is, then everybody's,
+/// then chance. `process` does what was asked; `in_flight` is dropped when the answer is ready to leave, or with its
+/// last byte when it drips.
 pub(crate) async fn answer(
     provider: &Provider,
     endpoint: Endpoint,
+    client: Option<&str>,
     connection: &Connection,
     in_flight: impl Send + 'static,
     process: impl FnOnce() -> Response,
 ) -> Response {
-    let lane = provider.faults.lane(endpoint);
-    lane.pass_gate().await;
-    let Some(fault) = lane.next() else {
-        return process();
+    let lanes = provider.conduct.lanes(endpoint, client);
+    for lane in &lanes {
+        lane.pass_gate().await;
+    }
+    let scripted = lanes.iter().find_map(|lane| Some((lane.next()?, &**lane)));
+    let (fault, lane) = match scripted {
+        Some((fault, lane)) => (Some(fault), Some(lane)),
+        None => (chance(provider, endpoint, client).await, None),
     };
-    provider.note(Happening::Faulted {
-        endpoint,
-        fault: fault.name(),
-    });
-    match fault {
+    let (response, pause) = match fault {
+        None => (process(), None),
+        Some(fault) => {
+            provider.note(Happening::Faulted {
+                endpoint,
+                fault: fault.name(),
+            });
+            enact(fault, lane, connection, process).await
+        }
+    };
+    if pause.is_none() && response.extensions().get::<Delivery>().is_none() {
+        return response;
+    }
+    let (parts, body) = whole(response).await;
+    let closing = provider.closing.clone();
+    let in_flight = pause.map(|_| in_flight);
+    delivery::send(parts, body, pause, connection, closing, in_flight)
+}
+
+/// What goes wrong without a script; its delay is over when this comes back.
+async fn chance(provider: &Provider, endpoint: Endpoint, client: Option<&str>) -> Option<Fault> {
+    if endpoint != Endpoint::Token {
+        return None;
+    }
+    let roll = provider.conduct.roll(client)?;
+    if let Some(delay) = roll.delay {
+        tokio::time::sleep(delay).await;
+    }
+    roll.fault
+}
+
+/// The answer under a fault, and how far apart its bytes are sent if they are.
+async fn enact(
+    fault: Fault,
+    lane: Option<&Lane>,
+    connection: &Connection,
+    process: impl FnOnce() -> Response,
+) -> (Response, Option<Duration>) {
+    let released = async {
+        if let Some(lane) = lane {
+            lane.wait_for_release().await;
+        }
+    };
+    let response = match fault {
         Fault::Answer {
             status,
             headers,
@@ -45,12 +93,12 @@ pub(crate) async fn answer(
             process()
         }
         Fault::Hang => {
-            lane.wait_for_release().await;
+            released.await;
             process()
         }
         Fault::HoldAnswer => {
             let response = process();
-            lane.wait_for_release().await;
+            released.await;
             response
         }
         Fault::Close => {
@@ -62,21 +110,31 @@ pub(crate) async fn answer(
             connection.cut();
             response
         }
+        Fault::Reset { processed } => {
+            let response = if processed {
+                process()
+            } else {
+                StatusCode::OK.into_response()
+            };
+            connection.reset();
+            response
+        }
         Fault::TruncateAnswer => truncate(process()).await,
-        Fault::Drip(pause) => drip(process(), pause, provider, in_flight).await,
         Fault::Mislabel(content_type) => mislabel(process(), &content_type),
-    }
+        Fault::Alter(alteration) => {
+            let (parts, body) = whole(process()).await;
+            let (parts, body) = alteration.apply(parts, &body);
+            Response::from_parts(parts, Body::from(body))
+        }
+        Fault::Drip(pause) => return (process(), Some(pause)),
+    };
+    (response, None)
 }
 
 fn canned(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Body::from(body)).into_response();
-    for (name, value) in headers {
-        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            (Ok(name), Ok(value)) => _ = response.headers_mut().insert(name, value),
-            _ => tracing::warn!("a scripted header is none and was left out"),
-        }
-    }
+    set_headers(response.headers_mut(), headers);
     response
 }
 
@@ -90,6 +148,7 @@ fn mislabel(mut response: Response, content_type: &str) -> Response {
 /// Announces the whole body, sends half of it, and breaks the connection.
 async fn truncate(response: Response) -> Response {
     let (mut parts, body) = whole(response).await;
+    parts.extensions.remove::<Delivery>();
     parts
         .headers
         .insert(header::CONTENT_LENGTH, body.len().into());
@@ -105,31 +164,7 @@ async fn truncate(response: Response) -> Response {
     )
 }
 
-async fn drip(
-    response: Response,
-    pause: Duration,
-    provider: &Provider,
-    in_flight: impl Send + 'static,
-) -> Response {
-    let (mut parts, body) = whole(response).await;
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, body.len().into());
-    let drops = stream::unfold((body, in_flight), move |(mut rest, in_flight)| async move {
-        if rest.is_empty() {
-            return None;
-        }
-        tokio::time::sleep(pause).await;
-        let drop = rest.split_to(1);
-        Some((Ok::<_, Infallible>(drop), (rest, in_flight)))
-    });
-    Response::from_parts(
-        parts,
-        Body::from_stream(drops.take_until(provider.closing.clone().cancelled_owned())),
-    )
-}
-
-async fn whole(response: Response) -> (axum::http::response::Parts, Bytes) {
+async fn whole(response: Response) -> (Parts, Bytes) {
     let (parts, body) = response.into_parts();
     // Our own answers are short and complete.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app_identity::{AppIdentity, SigningKey},
     books::Books,
+    conduct::Conduct,
     event::Happening,
     grants::Grants,
-    options::{Behaviour, Client, SimulatorOptions},
-    script::Faults,
+    options::{Client, SimulatorOptions},
 };
 
 /// One provider.
@@ -22,12 +22,11 @@ pub(crate) struct Provider {
     pub(crate) base_url: String,
     pub(crate) key: SigningKey,
     pub(crate) app: AppIdentity,
-    pub(crate) faults: Faults,
+    pub(crate) conduct: Conduct,
     pub(crate) closing: CancellationToken,
     /// The queries with which browsers came back to the app.
     pub(crate) returns: watch::Sender<Vec<BTreeMap<String, String>>>,
     clients: Mutex<BTreeMap<String, Client>>,
-    behaviour: Mutex<Behaviour>,
     records: Mutex<Records>,
     changed: watch::Sender<u64>,
 }
@@ -44,13 +43,12 @@ impl Provider {
             app: AppIdentity::new(format!("{base_url}/app")),
             base_url,
             key: SigningKey::generate(),
-            faults: Faults::default(),
+            conduct: Conduct::new(options.behaviour),
             closing: CancellationToken::new(),
             returns: watch::Sender::default(),
             clients: Mutex::default(),
-            behaviour: Mutex::new(options.behaviour),
             records: Mutex::new(Records {
-                books: Books::new(),
+                books: Books::new(options.kept_events, options.keeps_secrets),
                 grants: Grants::default(),
             }),
             changed: watch::Sender::default(),
@@ -71,7 +69,7 @@ impl Provider {
     pub(crate) fn record<T>(&self, change: impl FnOnce(&mut Records) -> T) -> T {
         let (result, sequence) = {
             let mut records = self.lock();
-            (change(&mut records), records.books.events().len() as u64)
+            (change(&mut records), records.books.sequence())
         };
         self.changed.send_replace(sequence);
         result
@@ -94,14 +92,6 @@ impl Provider {
         self.changed.subscribe()
     }
 
-    pub(crate) fn behaviour(&self) -> Behaviour {
-        locked(&self.behaviour).clone()
-    }
-
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Behaviour)) {
-        change(&mut locked(&self.behaviour));
-    }
-
     pub(crate) fn client(&self, id: &str) -> Option<Client> {
         locked(&self.clients).get(id).cloned()
     }
@@ -113,6 +103,6 @@ impl Provider {
 }
 
 /// A panic elsewhere does not make the records unreadable: each change is complete or was never begun.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

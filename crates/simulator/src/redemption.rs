@@ -1,15 +1,17 @@
 //! The two redemptions of RFC 6749: a code for a grant (section 4.1.3), a refresh token for new tokens (section 6).
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::digest;
 
 use crate::{
-    event::{FamilyId, Fingerprint, Happening, RevocationCause},
-    grants::Issued,
-    options::{Behaviour, Rotation},
+    behaviour::Behaviour,
+    event::{FamilyId, Happening, RevocationCause},
+    fingerprint::Fingerprint,
+    grants::{Issued, Verdict},
     provider::Records,
+    rotation::Rotation,
 };
 
 /// A refusal: the error code of RFC 6749 section 5.2.
@@ -30,29 +32,28 @@ impl Records {
         behaviour: &Behaviour,
     ) -> Result<Issued, Refusal> {
         let record = self.grants.codes.get(code).ok_or(INVALID_GRANT)?;
-        let consented = record.consented.clone();
+        let consented = Arc::clone(&record.consented);
         if consented.client_id != client_id {
             return Err(INVALID_GRANT);
         }
         if let Some(family) = record.family {
-            self.punish_reuse(code, family, RevocationCause::CodeReuse);
+            self.note_reuse(Fingerprint::of(code), family);
+            self.revoke_family(family, RevocationCause::CodeReuse);
             return Err(INVALID_GRANT);
         }
         let proven = proves(consented.code_challenge.as_deref(), code_verifier);
         if record.is_expired() || redirect_uri != Some(&consented.redirect_uri) || !proven {
             return Err(INVALID_GRANT);
         }
-        let scopes = consented.scopes.clone();
-        let family = self.open_family(consented);
+        let issued = self.grant(&consented, behaviour);
         if let Some(record) = self.grants.codes.get_mut(code) {
-            record.family = Some(family);
+            record.family = Some(issued.family);
         }
         self.books.note(Happening::CodeRedeemed {
             code: Fingerprint::of(code),
-            family,
+            family: issued.family,
         });
-        self.issue(family, scopes, behaviour.issues_refresh_tokens, behaviour)
-            .ok_or(INVALID_GRANT)
+        Ok(issued)
     }
 
     /// Redeems a refresh token as the rotation policy has it.
@@ -63,18 +64,23 @@ impl Records {
         scopes: Option<Vec<String>>,
         behaviour: &Behaviour,
     ) -> Result<Issued, Refusal> {
-        let token = self
+        let (now, presented) = (Instant::now(), Fingerprint::of(refresh_token));
+        let verdict = self
             .grants
-            .refresh_tokens
-            .get_mut(refresh_token)
+            .verdict(presented, behaviour, now)
             .ok_or(INVALID_GRANT)?;
-        let id = token.family;
-        let family = self.grants.families.get(&id).ok_or(INVALID_GRANT)?;
-        if !family.live || family.consented.client_id != client_id {
+        let token = self.grants.refresh_tokens.get_mut(&presented);
+        let token = token.ok_or(INVALID_GRANT)?;
+        let (id, depth) = (token.family, token.depth);
+        let family = self.grants.families.get_mut(&id).ok_or(INVALID_GRANT)?;
+        if family.consented.client_id != client_id || verdict == Verdict::Dead {
             return Err(INVALID_GRANT);
         }
-        if !token.is_accepted(behaviour.rotation) {
-            self.punish_reuse(refresh_token, id, RevocationCause::RefreshTokenReuse);
+        if verdict == Verdict::Spent {
+            self.note_reuse(presented, id);
+            if behaviour.reuse_revokes_grant {
+                self.revoke_family(id, RevocationCause::RefreshTokenReuse);
+            }
             return Err(INVALID_GRANT);
         }
         let granted = &family.consented.scopes;
@@ -82,10 +88,11 @@ impl Records {
         if scopes.iter().any(|scope| !granted.contains(scope)) {
             return Err(INVALID_SCOPE);
         }
-        token.first_redeemed.get_or_insert_with(Instant::now);
-        let generation = family.generation + 1;
+        token.touched = now;
+        family.lineage.mark_used(depth, now);
+        let (generation, consented) = (family.generation + 1, Arc::clone(&family.consented));
         self.books.note(Happening::RefreshRedeemed {
-            refresh_token: Fingerprint::of(refresh_token),
+            refresh_token: presented,
             family: id,
             generation,
         });
@@ -93,16 +100,12 @@ impl Records {
             self.revoke_access_tokens(id);
         }
         let rotates = behaviour.rotation != Rotation::None;
-        self.issue(id, scopes, rotates, behaviour)
-            .ok_or(INVALID_GRANT)
+        let depth = depth + u64::from(rotates);
+        Ok(self.issue(id, &consented, scopes, depth, rotates, behaviour))
     }
 
-    fn punish_reuse(&mut self, token: &str, family: FamilyId, cause: RevocationCause) {
-        self.books.note(Happening::ReuseDetected {
-            token: Fingerprint::of(token),
-            family,
-        });
-        self.revoke_family(family, cause);
+    fn note_reuse(&mut self, token: Fingerprint, family: FamilyId) {
+        self.books.note(Happening::ReuseDetected { token, family });
     }
 }
 

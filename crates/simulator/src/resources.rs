@@ -21,6 +21,10 @@ pub(crate) async fn userinfo(
     ConnectInfo(connection): ConnectInfo<Connection>,
     headers: HeaderMap,
 ) -> Response {
+    let client = presented(&headers).and_then(|token| {
+        let records = provider.lock();
+        records.grants.client_of(token).map(str::to_owned)
+    });
     let process = || match bearer(&provider, &headers) {
         Some(Bearer { account, .. }) => {
             Json(json!({ "sub": account.sub, "email": account.email, "name": account.name }))
@@ -28,7 +32,15 @@ pub(crate) async fn userinfo(
         }
         None => invalid_token(&provider, "userinfo"),
     };
-    misbehaviour::answer(&provider, Endpoint::Userinfo, &connection, (), process).await
+    misbehaviour::answer(
+        &provider,
+        Endpoint::Userinfo,
+        client.as_deref(),
+        &connection,
+        (),
+        process,
+    )
+    .await
 }
 
 /// `GET /api/events`: shows that an access token works.
@@ -36,7 +48,7 @@ pub(crate) async fn events(State(provider): State<Arc<Provider>>, headers: Heade
     match bearer(&provider, &headers) {
         Some(Bearer { account, scopes }) => Json(json!({
             "account": account.sub,
-            "scopes": scopes,
+            "scopes": &scopes[..],
             "items": [{ "id": "event-1", "summary": "A simulated event" }],
         }))
         .into_response(),
@@ -82,14 +94,17 @@ pub(crate) async fn ledger(State(provider): State<Arc<Provider>>) -> Json<Value>
     }))
 }
 
-/// Who a request speaks for (RFC 6750 section 2.1).
+/// Who a request speaks for; its access token is used by that.
 fn bearer(provider: &Provider, headers: &HeaderMap) -> Option<Bearer> {
+    let access_token = presented(headers)?;
+    provider.lock().grants.bearer(access_token)
+}
+
+/// The access token of a request (RFC 6750 section 2.1).
+fn presented(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = authorization.split_once(' ')?;
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    is_bearer
-        .then(|| provider.lock().grants.bearer(token.trim()))
-        .flatten()
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// RFC 6750 section 3.

@@ -7,10 +7,12 @@ use tokio_util::sync::DropGuard;
 
 use crate::{
     app_identity::TokenDraft,
+    behaviour::Behaviour,
     connection::{Connection, CuttableListener},
     event::RevocationCause,
     ledger::Ledger,
-    options::{Behaviour, Client, SimulatorOptions},
+    options::{Client, SimulatorOptions},
+    oracle::Grant,
     provider::Provider,
     routes,
     script::Faults,
@@ -50,6 +52,10 @@ impl Simulator {
         })
     }
 
+    pub(crate) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
     /// `http://127.0.0.1:<port>`, without a trailing slash; also the provider's issuer.
     pub fn base_url(&self) -> &str {
         &self.provider.base_url
@@ -60,9 +66,14 @@ impl Simulator {
         Ledger::new(Arc::clone(&self.provider))
     }
 
-    /// The script of faults.
+    /// The script of faults for everybody.
     pub fn faults(&self) -> Faults {
-        self.provider.faults.clone()
+        self.provider.conduct.faults()
+    }
+
+    /// The script of faults of one client; for its requests it comes before the one for everybody.
+    pub fn faults_of(&self, client_id: &str) -> Faults {
+        self.provider.conduct.faults_of(client_id)
     }
 
     /// Registers a client, or replaces the one with the same id.
@@ -72,18 +83,23 @@ impl Simulator {
 
     /// Changes how the provider behaves from now on: `simulator.change(|b| b.rotation = Rotation::None)`.
     pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
-        self.provider.change(change);
+        self.provider.conduct.change(change);
+    }
+
+    /// Changes how it behaves towards one client, so that one simulator plays many providers. The first change starts
+    /// from the behaviour towards everybody, whose later changes do not reach this client any more.
+    pub fn change_client(&self, client_id: &str, change: impl FnOnce(&mut Behaviour)) {
+        self.provider.conduct.change_towards(client_id, change);
     }
 
     /// Revokes every live grant of an account (`sub`), as a user does in the provider's settings.
     pub fn revoke_by_user(&self, account: &str) {
         self.provider.record(|records| {
-            let of_account = records
-                .grants
-                .all()
-                .into_iter()
-                .filter(|grant| grant.account == account);
-            of_account.for_each(|grant| records.revoke_family(grant.family, RevocationCause::User));
+            let of_account = |grant: &Grant| grant.live && grant.account == account;
+            let grants: Vec<_> = records.all_grants().filter(of_account).collect();
+            for grant in grants {
+                records.revoke_family(grant.family, RevocationCause::User);
+            }
         });
     }
 

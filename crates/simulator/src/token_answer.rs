@@ -1,5 +1,7 @@
 //! Writes the answers of the token endpoint, in the dialects of [`TokenAnswer`].
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     http::{StatusCode, header},
@@ -10,10 +12,11 @@ use url::form_urlencoded;
 
 use crate::{
     app_identity::object,
+    behaviour::{Behaviour, TokenAnswer},
     clock,
+    delivery::Delivery,
     event::ClientAuth,
     grants::Issued,
-    options::{Behaviour, TokenAnswer},
     provider::Provider,
     redemption::Refusal,
     token_request::INVALID_CLIENT,
@@ -21,7 +24,7 @@ use crate::{
 
 /// The answer to a redeemed code or refresh token.
 pub(crate) fn granted(
-    provider: &Provider,
+    provider: &Arc<Provider>,
     behaviour: &Behaviour,
     issued: &Issued,
     refreshed: bool,
@@ -55,7 +58,11 @@ pub(crate) fn granted(
             body
         }
     };
-    written(behaviour, StatusCode::OK, body)
+    let mut response = written(behaviour, StatusCode::OK, body);
+    response
+        .extensions_mut()
+        .insert(Delivery::new(provider, issued));
+    response
 }
 
 /// The answer to a request that is refused (RFC 6749 section 5.2).
@@ -98,6 +105,10 @@ fn plain(
     }));
     if let (Some(lifetime), true) = (issued.lifetime, behaviour.announces_lifetime) {
         body.insert("expires_in".to_owned(), lifetime.as_secs().into());
+    }
+    let announced = behaviour.announces_refresh_lifetime.as_ref();
+    if let (Some(member), Some(left)) = (announced, issued.refresh_lifetime) {
+        body.insert(member.clone(), left.as_secs().into());
     }
     if let Some(refresh_token) = &issued.refresh_token {
         body.insert("refresh_token".to_owned(), refresh_token.clone().into());

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 use crate::{
     authorization::scopes_of,
     connection::Connection,
-    event::{BodyFormat, ClientAuth, FamilyId, Fingerprint, Happening},
+    event::{BodyFormat, ClientAuth, FamilyId, Happening},
     fault::Endpoint,
+    fingerprint::Fingerprint,
     misbehaviour,
     provider::Provider,
     redemption::Refusal,
@@ -30,8 +31,22 @@ pub(crate) async fn token(
 ) -> Response {
     let request = TokenRequest::read(&headers, &body);
     let in_flight = arrived(&provider, &request);
+    let client_id = client_of(&request);
+    let client = client_id.as_deref();
     let process = || redeem(&provider, request);
-    misbehaviour::answer(&provider, Endpoint::Token, &connection, in_flight, process).await
+    let response = misbehaviour::answer(
+        &provider,
+        Endpoint::Token,
+        client,
+        &connection,
+        in_flight,
+        process,
+    )
+    .await;
+    if let (Some(client_id), Some(wait)) = (client_id, retry_after(&response)) {
+        provider.note(Happening::ToldToWait { client_id, wait });
+    }
+    response
 }
 
 /// `POST /revoke` (RFC 7009).
@@ -41,8 +56,10 @@ pub(crate) async fn revoke(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let request = TokenRequest::read(&headers, &body);
+    let client_id = client_of(&request);
+    let client = client_id.as_deref();
     let process = || {
-        let request = TokenRequest::read(&headers, &body);
         let client_auth = request
             .as_ref()
             .map_or(ClientAuth::None, |request| request.client_auth);
@@ -56,11 +73,19 @@ pub(crate) async fn revoke(
             Ok(()) => StatusCode::OK.into_response(),
             Err(refusal) => {
                 provider.refuse("revoke", refusal.0);
-                token_answer::refused(&provider.behaviour(), client_auth, refusal)
+                token_answer::refused(&provider.conduct.towards(client), client_auth, refusal)
             }
         }
     };
-    misbehaviour::answer(&provider, Endpoint::Revoke, &connection, (), process).await
+    misbehaviour::answer(
+        &provider,
+        Endpoint::Revoke,
+        client,
+        &connection,
+        (),
+        process,
+    )
+    .await
 }
 
 /// A refresh that is under way; dropped when it is answered, cut, or given up by the client.
@@ -72,9 +97,11 @@ struct InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let refresh_token = self.refresh_token.clone();
-        self.provider
-            .record(|records| records.books.refresh_finished(refresh_token, self.family));
+        self.provider.record(|records| {
+            records
+                .books
+                .refresh_finished(self.refresh_token, self.family);
+        });
     }
 }
 
@@ -82,6 +109,7 @@ impl Drop for InFlight {
 fn arrived(provider: &Arc<Provider>, request: &Result<TokenRequest, Refusal>) -> Option<InFlight> {
     let Ok(request) = request else {
         provider.note(Happening::TokenCalled {
+            client_id: String::new(),
             grant_type: String::new(),
             client_auth: ClientAuth::None,
             body: BodyFormat::Form,
@@ -94,6 +122,7 @@ fn arrived(provider: &Arc<Provider>, request: &Result<TokenRequest, Refusal>) ->
             .secrets()
             .for_each(|secret| records.books.keep_secret(secret));
         records.books.note(Happening::TokenCalled {
+            client_id: request.client_id().unwrap_or_default().to_owned(),
             grant_type: request
                 .parameter("grant_type")
                 .unwrap_or_default()
@@ -103,7 +132,7 @@ fn arrived(provider: &Arc<Provider>, request: &Result<TokenRequest, Refusal>) ->
         });
         let value = refresh_token?;
         let (refresh_token, family) = (Fingerprint::of(value), records.grants.family_of(value));
-        records.books.refresh_started(refresh_token.clone(), family);
+        records.books.refresh_started(refresh_token, family);
         Some(InFlight {
             provider: Arc::clone(provider),
             refresh_token,
@@ -112,8 +141,20 @@ fn arrived(provider: &Arc<Provider>, request: &Result<TokenRequest, Refusal>) ->
     })
 }
 
-fn redeem(provider: &Provider, request: Result<TokenRequest, Refusal>) -> Response {
-    let behaviour = provider.behaviour();
+/// Who says to be calling.
+fn client_of(request: &Result<TokenRequest, Refusal>) -> Option<String> {
+    let request = request.as_ref().ok()?;
+    request.client_id().map(str::to_owned)
+}
+
+/// The seconds that an answer tells its client to wait (RFC 9110 section 10.2.3).
+fn retry_after(response: &Response) -> Option<u64> {
+    let value = response.headers().get(header::RETRY_AFTER)?;
+    value.to_str().ok()?.parse().ok()
+}
+
+fn redeem(provider: &Arc<Provider>, request: Result<TokenRequest, Refusal>) -> Response {
+    let behaviour = provider.conduct.towards(client_of(&request).as_deref());
     let client_auth = request
         .as_ref()
         .map_or(ClientAuth::None, |request| request.client_auth);

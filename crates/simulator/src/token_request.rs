@@ -67,6 +67,11 @@ impl TokenRequest {
         Ok(request)
     }
 
+    /// Who says to be calling; not proven yet.
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
     /// A parameter that is present and not empty.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters

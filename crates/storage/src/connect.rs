@@ -4,7 +4,10 @@ use std::{fs::OpenOptions, io, path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
     ConnectOptions, Database, DatabaseBackend,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        Executor,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use tokend_keyring::Keyring;
 use tokend_model::Secret;
@@ -13,6 +16,11 @@ use crate::{
     Storage,
     database_clock::{POSTGRES_CLOCK, SQLITE_CLOCK},
 };
+
+/// Commits are on the disk, and on the synchronous standby where there is one, before they are answered, whatever the
+/// server's default; one that asks for more stays as it is.
+const DURABLE_COMMITS: &str = "SELECT set_config('synchronous_commit', \
+    CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -81,13 +89,22 @@ impl Storage {
                     ("idle_in_transaction_session_timeout", timeout.as_str()),
                 ])
             });
+            connect.map_sqlx_postgres_pool_opts(|pool| {
+                pool.after_connect(|connection, _| {
+                    Box::pin(async move { connection.execute(DURABLE_COMMITS).await.map(drop) })
+                })
+            });
         } else {
             return Err(ConnectError::UnknownDatabase);
         }
         let database = Database::connect(connect)
             .await
             .map_err(|error| ConnectError::Unavailable(Box::new(error)))?;
-        Ok(Self { database, keyring })
+        Ok(Self {
+            database,
+            keyring,
+            announcements: Arc::default(),
+        })
     }
 }
 
@@ -98,6 +115,14 @@ pub(crate) fn migration_lock(backend: DatabaseBackend) -> Option<&'static str> {
         DatabaseBackend::Postgres => Some(
             "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(hashtext('tokend migrations'))",
         ),
+        _ => None,
+    }
+}
+
+/// Lets the statements of this transaction take as long as they need: for those that go through a whole table.
+pub(crate) fn no_time_limit(backend: DatabaseBackend) -> Option<&'static str> {
+    match backend {
+        DatabaseBackend::Postgres => Some("SET LOCAL statement_timeout = 0"),
         _ => None,
     }
 }
@@ -203,6 +228,28 @@ mod tests {
             for setting in ["statement_timeout", "idle_in_transaction_session_timeout"] {
                 let set = row(&connection, &format!("SHOW {setting}")).await?;
                 assert_eq!(set.try_get_by_index::<String>(0)?, "7500ms", "{setting}");
+            }
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn no_postgres_connection_commits_less_durably_than_on() -> Outcome {
+        let Ok(url) = std::env::var("TOKEND_TEST_POSTGRES_URL") else {
+            return Ok(());
+        };
+        let sign = if url.contains('?') { '&' } else { '?' };
+        for (default, expected) in [
+            ("off", "on"),
+            ("local", "on"),
+            ("remote_write", "on"),
+            ("on", "on"),
+            ("remote_apply", "remote_apply"),
+        ] {
+            let url = format!("{url}{sign}options=-c%20synchronous_commit%3D{default}");
+            for connection in pooled(&url).await? {
+                let set = row(&connection, "SHOW synchronous_commit").await?;
+                assert_eq!(set.try_get_by_index::<String>(0)?, expected, "{default}");
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use sea_orm::{
 use tokend_model::{
     Account, Connection, ConnectionFilter, ConnectionId, ConnectionStatus, ConnectionUse,
     ConnectorId, Credential, Label, Owner, Timestamp, WorkspaceName,
-    ports::{Connections, NewConnection, Page, StorageError},
+    ports::{ChangedSubject, Connections, NewConnection, Page, StorageError},
 };
 
 use self::{
@@ -23,7 +23,9 @@ use self::{
 };
 use crate::{
     Storage,
-    columns::{kind_text, owner_columns},
+    changes::announce,
+    columns::{kind_text, owner_columns, time},
+    database_clock,
     entities::{
         connection::{ActiveModel, Column, Entity, Model},
         connection_usage, credential,
@@ -142,6 +144,12 @@ impl Connections for Storage {
                     return Ok(None);
                 };
                 let last = with_credential(transaction, &storage, row).await?;
+                announce(
+                    transaction,
+                    &workspace,
+                    &ChangedSubject::Connection(id.clone()),
+                )
+                .await?;
                 Entity::delete_by_id(id.as_str())
                     .exec(transaction)
                     .await
@@ -174,14 +182,17 @@ impl Connections for Storage {
                         Expr::value(ConnectionStatus::Revoked.as_str()),
                     )
                     .col_expr(Column::StatusReason, Expr::value(reason.as_str()))
+                    .col_expr(Column::RenewalTime, Expr::value(None::<i64>))
                     .filter(Column::Id.eq(id.as_str()))
                     .exec(transaction)
                     .await
                     .map_err(by_meaning)?;
                 close_claims(transaction, id.as_str()).await?;
                 delete_credentials(transaction, id.as_str()).await?;
+                announce(transaction, &workspace, &ChangedSubject::Connection(id)).await?;
                 connection.status = ConnectionStatus::Revoked;
                 connection.status_reason = reason;
+                connection.renewal_time = None;
                 Ok(Some((connection, credential)))
             })
         })
@@ -221,8 +232,11 @@ impl Connections for Storage {
         .await
     }
 
-    async fn ping(&self) -> Result<(), StorageError> {
-        self.database.ping().await.map_err(by_meaning)
+    async fn database_time(&self) -> Result<Timestamp, StorageError> {
+        time(
+            "the database clock",
+            database_clock::read(&self.database).await?,
+        )
     }
 }
 

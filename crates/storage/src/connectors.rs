@@ -12,11 +12,13 @@ use sea_orm::{
 };
 use tokend_model::{
     Connector, ConnectorChange, ConnectorId, IntegrationTypeName, Timestamp, WorkspaceName,
-    ports::{Connectors, Page, StorageError},
+    ports::{ChangedSubject, Connectors, Page, StorageError},
 };
 
 use crate::{
     Storage,
+    changes::announce,
+    columns::name,
     entities::{
         connection,
         connector::{Column, Entity, Model},
@@ -104,6 +106,7 @@ impl Connectors for Storage {
                 lock(transaction, &workspace, &deleted, &updated).await?;
                 check_unused(transaction, &workspace, &deleted).await?;
                 put(transaction, &workspace, definitions, now).await?;
+                announce_all(transaction, &workspace, &deleted, &updated).await?;
                 // Deleting first makes room for another shared connector of the same type.
                 for id in &deleted {
                     delete(transaction, &workspace, id).await?;
@@ -142,6 +145,23 @@ async fn lock(
         .all(transaction)
         .await
         .map_err(by_meaning)?;
+    Ok(())
+}
+
+/// What is created now is in nobody's memory.
+async fn announce_all(
+    transaction: &DatabaseTransaction,
+    workspace: &WorkspaceName,
+    deleted: &[ConnectorId],
+    updated: &[Model],
+) -> Result<(), StorageError> {
+    let ids = updated
+        .iter()
+        .map(|row| name("connectors.id", row.id.clone(), ConnectorId::new))
+        .chain(deleted.iter().cloned().map(Ok));
+    for id in ids {
+        announce(transaction, workspace, &ChangedSubject::Connector(id?)).await?;
+    }
     Ok(())
 }
 

@@ -2,9 +2,13 @@
 
 pub(crate) mod api_key;
 pub(crate) mod authorization;
+pub(crate) mod change;
+pub(crate) mod client_pause;
 pub(crate) mod connection;
 pub(crate) mod connection_usage;
 pub(crate) mod connector;
 pub(crate) mod credential;
+pub(crate) mod deployment;
 pub(crate) mod integration_override;
+pub(crate) mod orphan;
 pub(crate) mod refresh_claim;

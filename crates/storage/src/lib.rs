@@ -5,17 +5,22 @@
 
 mod api_keys;
 mod authorizations;
+mod changes;
 mod columns;
 mod connect;
 mod connections;
 mod connectors;
 mod database_clock;
+mod deployments;
+mod durability;
 mod entities;
 mod faults;
 mod integration_overrides;
+mod journal;
 mod key_check;
 mod migrations;
 mod refreshes;
+mod renewals;
 mod sealed;
 mod transaction;
 
@@ -24,11 +29,16 @@ use std::sync::Arc;
 use sea_orm::DatabaseConnection;
 use tokend_keyring::Keyring;
 
+use crate::changes::Announcements;
+
 pub use connect::{ConnectError, StorageOptions};
+pub use durability::Durability;
+pub use journal::FileJournal;
 
 /// A handle to the database; clones share its pool. It implements all storage ports of [`tokend_model::ports`].
 #[derive(Debug, Clone)]
 pub struct Storage {
     database: DatabaseConnection,
     keyring: Arc<Keyring>,
+    announcements: Arc<Announcements>,
 }

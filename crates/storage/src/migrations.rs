@@ -2,6 +2,8 @@
 
 mod m0001_first_tables;
 mod m0002_authorizations_by_expire_time;
+mod m0003_renewals_and_orphans;
+mod m0004_changes_and_deployment;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -16,6 +18,8 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_first_tables::Migration),
             Box::new(m0002_authorizations_by_expire_time::Migration),
+            Box::new(m0003_renewals_and_orphans::Migration),
+            Box::new(m0004_changes_and_deployment::Migration),
         ]
     }
 }

@@ -1,27 +1,32 @@
-//! Refresh claims and their outcomes at rest.
+//! Refresh claims and their outcomes at rest. Whoever changes a claim or what comes of it locks the connection first;
+//! only heartbeats touch the claim alone.
 
+mod claim;
 mod commit;
+mod failure;
+mod orphans;
+mod takeover;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    sea_query::{Expr, LockType},
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Select, UpdateMany,
+    sea_query::{Expr, ExprTrait, LockType},
 };
 use tokend_model::{
     ConnectionId, ConnectionStatus, Credential, Generation, WorkspaceName,
-    ports::{Claim, ClaimOutcome, RefreshFailure, Refreshes, StorageError},
+    ports::{
+        Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Orphan, RefreshFailure, Refreshes,
+        Renewed, StorageError,
+    },
 };
 
 use crate::{
     Storage,
-    columns::milliseconds,
-    connections::locked::lock_connection,
-    database_clock,
-    entities::{connection, refresh_claim},
+    connect::clock,
+    connections::locked::{find_readable_credential, lock_connection},
+    entities::{connection, orphan, refresh_claim},
     faults::by_meaning,
 };
 
@@ -34,65 +39,38 @@ pub(crate) const CLAIM_COMMITTED: &str = "COMMITTED";
 
 #[async_trait]
 impl Refreshes for Storage {
-    async fn claim(
-        &self,
-        workspace: &WorkspaceName,
-        id: &ConnectionId,
-        base: Generation,
-        holder: &str,
-        time_to_live: Duration,
-    ) -> Result<ClaimOutcome, StorageError> {
-        let (workspace, id, holder) = (workspace.clone(), id.clone(), holder.to_owned());
-        let time_to_live = i64::try_from(time_to_live.as_millis()).unwrap_or(i64::MAX);
+    async fn claim(&self, request: &ClaimRequest) -> Result<ClaimOutcome, StorageError> {
+        let (storage, request) = (self.clone(), request.clone());
         self.transact(move |transaction| {
-            Box::pin(async move {
-                let lock = LockType::NoKeyUpdate;
-                let current = lock_connection(transaction, &workspace, &id, lock).await?;
-                if !current.is_some_and(|row| can_refresh(&row, base)) {
-                    return Ok(ClaimOutcome::Moved);
-                }
-                let earlier = lock_claim(transaction, &id).await?;
-                // Read under the lock: waiting for it must not use up anybody's time.
-                let now = database_clock::read(transaction).await?;
-                if let Some(held) = earlier.as_ref().and_then(|row| remaining(row, now)) {
-                    return Ok(ClaimOutcome::Held(held));
-                }
-                let claim = Claim {
-                    workspace,
-                    connection_id: id,
-                    epoch: earlier
-                        .as_ref()
-                        .map_or(1, |row| row.epoch.saturating_add(1)),
-                    base,
-                };
-                let row = refresh_claim::Model {
-                    connection_id: claim.connection_id.as_str().to_owned(),
-                    workspace: claim.workspace.as_str().to_owned(),
-                    epoch: claim.epoch,
-                    holder,
-                    base_generation: i64::from(base.0),
-                    started_at: now,
-                    heartbeat_at: now,
-                    deadline_at: now.saturating_add(time_to_live),
-                    state: CLAIM_OPEN.to_owned(),
-                };
-                write_claim(transaction, row, earlier.is_some()).await?;
-                Ok(ClaimOutcome::Claimed(claim))
-            })
+            Box::pin(async move { claim::claim(transaction, &storage, request).await })
         })
         .await
     }
 
-    async fn commit(&self, claim: &Claim, credential: &Credential) -> Result<bool, StorageError> {
-        let (storage, claim) = (self.clone(), claim.clone());
-        let credential = Credential {
-            generation: claim.base.next(),
-            ..credential.clone()
-        };
+    async fn heartbeat(
+        &self,
+        claim: &Claim,
+        time_to_live: Option<Duration>,
+    ) -> Result<bool, StorageError> {
+        let now = || Expr::cust(clock(self.database.get_database_backend()));
+        let mut beat = own(claim).col_expr(refresh_claim::Column::HeartbeatAt, now());
+        if let Some(time_to_live) = time_to_live {
+            let deadline = now().add(whole_milliseconds(time_to_live));
+            beat = beat.col_expr(refresh_claim::Column::DeadlineAt, deadline);
+        }
+        let result = beat.exec(&self.database).await.map_err(by_meaning)?;
+        Ok(result.rows_affected == 1)
+    }
+
+    async fn commit(
+        &self,
+        claim: &Claim,
+        renewed: &Renewed,
+    ) -> Result<CommitOutcome, StorageError> {
+        let (storage, claim, mut renewed) = (self.clone(), claim.clone(), renewed.clone());
+        renewed.credential.generation = claim.base.next();
         self.transact(move |transaction| {
-            Box::pin(
-                async move { commit::commit(transaction, &storage, &claim, &credential).await },
-            )
+            Box::pin(async move { commit::commit(transaction, &storage, &claim, &renewed).await })
         })
         .await
     }
@@ -100,44 +78,51 @@ impl Refreshes for Storage {
     async fn fail(&self, claim: &Claim, failure: &RefreshFailure) -> Result<(), StorageError> {
         let (claim, failure) = (claim.clone(), failure.clone());
         self.transact(move |transaction| {
-            Box::pin(async move {
-                if lock_claimed(transaction, &claim).await?.is_none()
-                    || !close(transaction, &claim).await?
-                {
-                    return Ok(());
-                }
-                record_failure(transaction, &claim, &failure).await
-            })
+            Box::pin(async move { failure::fail(transaction, &claim, &failure).await })
         })
         .await
+    }
+
+    async fn orphans(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Vec<Orphan>, StorageError> {
+        let of_workspace =
+            of_connection(id).filter(orphan::Column::Workspace.eq(workspace.as_str()));
+        orphans::newest_first(&self.database, of_workspace, &self.keyring).await
+    }
+
+    async fn mark_tried(&self, claim: &Claim, orphan: &str) -> Result<(), StorageError> {
+        orphan::Entity::update_many()
+            .col_expr(orphan::Column::Tried, Expr::value(true))
+            .filter(orphan::Column::Id.eq(orphan))
+            .filter(orphan::Column::ConnectionId.eq(claim.connection_id.as_str()))
+            .filter(orphan::Column::Workspace.eq(claim.workspace.as_str()))
+            .exec(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(())
+    }
+
+    async fn previous_credential(&self, claim: &Claim) -> Result<Option<Credential>, StorageError> {
+        let (workspace, id) = (claim.workspace.as_str(), claim.connection_id.as_str());
+        let before = (id.to_owned(), i64::from(claim.base.0) - 1);
+        find_readable_credential(&self.database, self, workspace, before).await
+    }
+}
+
+impl Storage {
+    /// Removes the answers that came too late 30 days ago and before: no provider keeps an unused refresh token that
+    /// somebody else's has replaced for so long. Answers how many went.
+    pub async fn purge_orphans(&self) -> Result<u64, StorageError> {
+        orphans::purge(&self.database).await
     }
 }
 
 /// A revoked connection has nothing left to redeem, though its generation stays.
 fn can_refresh(row: &connection::Model, base: Generation) -> bool {
     row.generation == i64::from(base.0) && row.status != ConnectionStatus::Revoked.as_str()
-}
-
-/// How long a claim is still its holder's; `None` if it may be taken.
-fn remaining(row: &refresh_claim::Model, now: i64) -> Option<Duration> {
-    if row.state != CLAIM_OPEN {
-        return None;
-    }
-    u64::try_from(row.deadline_at.saturating_sub(now))
-        .ok()
-        .filter(|&left| left > 0)
-        .map(Duration::from_millis)
-}
-
-async fn lock_claim(
-    transaction: &DatabaseTransaction,
-    id: &ConnectionId,
-) -> Result<Option<refresh_claim::Model>, StorageError> {
-    refresh_claim::Entity::find_by_id(id.as_str())
-        .lock(LockType::NoKeyUpdate)
-        .one(transaction)
-        .await
-        .map_err(by_meaning)
 }
 
 /// Locks the connection a claim is on, if its generation is still the claim's.
@@ -150,63 +135,20 @@ async fn lock_claimed(
     Ok(row.filter(|row| can_refresh(row, claim.base)))
 }
 
-async fn write_claim(
-    transaction: &DatabaseTransaction,
-    row: refresh_claim::Model,
-    replace: bool,
-) -> Result<(), StorageError> {
-    if !replace {
-        refresh_claim::Entity::insert(row.into_active_model())
-            .exec_without_returning(transaction)
-            .await
-            .map_err(by_meaning)?;
-        return Ok(());
-    }
-    let mut change = row.into_active_model().reset_all();
-    let id = change.connection_id.take().unwrap_or_default();
+/// The claim's row while it is open and still has this epoch: the fence.
+fn own(claim: &Claim) -> UpdateMany<refresh_claim::Entity> {
     refresh_claim::Entity::update_many()
-        .set(change)
-        .filter(refresh_claim::Column::ConnectionId.eq(id))
-        .exec(transaction)
-        .await
-        .map_err(by_meaning)?;
-    Ok(())
-}
-
-/// Closes the claim if it is open and still has this epoch: the fence.
-async fn close(transaction: &DatabaseTransaction, claim: &Claim) -> Result<bool, StorageError> {
-    let result = refresh_claim::Entity::update_many()
-        .col_expr(refresh_claim::Column::State, Expr::value(CLAIM_CLOSED))
         .filter(refresh_claim::Column::ConnectionId.eq(claim.connection_id.as_str()))
         .filter(refresh_claim::Column::Workspace.eq(claim.workspace.as_str()))
-        .filter(refresh_claim::Column::Epoch.eq(claim.epoch))
+        
         .filter(refresh_claim::Column::State.eq(CLAIM_OPEN))
-        .exec(transaction)
-        .await
-        .map_err(by_meaning)?;
-    Ok(result.rows_affected == 1)
 }
 
-async fn record_failure(
-    transaction: &DatabaseTransaction,
-    claim: &Claim,
-    failure: &RefreshFailure,
-) -> Result<(), StorageError> {
-    let health = &failure.health;
-    let change = connection::ActiveModel {
-        status: Set(failure.status.as_str().to_owned()),
-        status_reason: Set(failure.status_reason.clone()),
-        consecutive_failures: Set(i64::from(health.consecutive_failures)),
-        last_failure: Set(health.last_failure.clone()),
-        retry_time: Set(milliseconds(health.retry_time)),
-        accused_time: Set(milliseconds(health.accused_time)),
-        ..Default::default()
-    };
-    connection::Entity::update_many()
-        .set(change)
-        .filter(connection::Column::Id.eq(claim.connection_id.as_str()))
-        .exec(transaction)
-        .await
-        .map_err(by_meaning)?;
-    Ok(())
+fn of_connection(id: &ConnectionId) -> Select<orphan::Entity> {
+    orphan::Entity::find().filter(orphan::Column::ConnectionId.eq(id.as_str()))
+}
+
+/// A duration as it is added to times at rest.
+pub(crate) fn whole_milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -7,14 +7,26 @@ use crate::faults::corrupt;
 
 /// The client secret of a connector.
 pub(crate) const CLIENT_SECRET: &str = "connectors.client_secret";
-/// The access token of a credential.
-pub(crate) const ACCESS_TOKEN: &str = "credentials.access_token";
-/// The refresh token of a credential.
-pub(crate) const REFRESH_TOKEN: &str = "credentials.refresh_token";
+/// The tokens of a credential.
+pub(crate) const CREDENTIAL_TOKENS: TokenColumns = TokenColumns {
+    access: "credentials.access_token",
+    refresh: "credentials.refresh_token",
+};
+/// The tokens of an orphan.
+pub(crate) const ORPHAN_TOKENS: TokenColumns = TokenColumns {
+    access: "orphans.access_token",
+    refresh: "orphans.refresh_token",
+};
 /// The PKCE verifier of an authorization.
 pub(crate) const PKCE_VERIFIER: &str = "authorizations.pkce_verifier";
 /// The authorization code of an authorization.
 pub(crate) const CODE: &str = "authorizations.code";
+
+/// The columns of a table that keep a token set.
+pub(crate) struct TokenColumns {
+    pub(crate) access: &'static str,
+    pub(crate) refresh: &'static str,
+}
 
 /// The row whose columns are sealed or opened.
 pub(crate) struct SealedRow<'a> {

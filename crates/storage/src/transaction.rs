@@ -5,7 +5,7 @@ use std::pin::Pin;
 use sea_orm::{DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokend_model::ports::StorageError;
 
-use crate::{Storage, faults::by_meaning};
+use crate::{Storage, changes::noticing, faults::by_meaning};
 
 /// What is done inside a transaction.
 pub(crate) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 't>>;
@@ -21,7 +21,7 @@ impl Storage {
         T: Send + 'static,
         F: for<'t> FnOnce(&'t DatabaseTransaction) -> Work<'t, T> + Send + 'static,
     {
-        let database = self.database.clone();
+        let (database, announcements) = (self.database.clone(), self.announcements.clone());
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -31,9 +31,13 @@ impl Storage {
                 .begin_with_options(options)
                 .await
                 .map_err(by_meaning)?;
-            match work(&transaction).await {
+            let (result, announced) = noticing(work(&transaction)).await;
+            match result {
                 Ok(done) => {
                     transaction.commit().await.map_err(by_meaning)?;
+                    if announced {
+                        announcements.committed();
+                    }
                     Ok(done)
                 }
                 Err(error) => {

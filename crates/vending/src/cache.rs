@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use dashmap::{DashMap, Entry};
-use tokend_model::{ConnectorId, Label, Owner, WorkspaceName};
+use tokend_model::{ConnectionId, ConnectorId, Label, Owner, WorkspaceName};
 
 use crate::{ConnectorRef, Target, Vended};
 
@@ -23,6 +23,8 @@ pub(crate) struct CacheKey {
 #[derive(Default)]
 pub(crate) struct Cache {
     entries: DashMap<CacheKey, Arc<Vended>>,
+    /// Where a connection is, for those who know it by its id only.
+    keys: DashMap<ConnectionId, CacheKey>,
     removals: AtomicU64,
 }
 
@@ -61,27 +63,61 @@ impl Cache {
                 let stale = present.get().connection_id == vended.connection_id
                     && present.get().generation > vended.generation;
                 if !stale && self.nothing_removed_since(before_read) {
+                    self.remember(present.key(), vended);
                     present.insert(vended.clone());
                 }
             }
             Entry::Vacant(place) => {
                 if self.nothing_removed_since(before_read) {
+                    self.remember(place.key(), vended);
                     place.insert(vended.clone());
                 }
             }
         }
     }
 
+    fn remember(&self, key: &CacheKey, vended: &Vended) {
+        let known = self
+            .keys
+            .get(&vended.connection_id)
+            .is_some_and(|known| known.value() == key);
+        if !known {
+            self.keys.insert(vended.connection_id.clone(), key.clone());
+        }
+    }
+
     pub(crate) fn remove(&self, key: &CacheKey) {
         self.removals.fetch_add(1, Ordering::SeqCst);
-        self.entries.remove(key);
+        if let Some((_, entry)) = self.entries.remove(key) {
+            self.keys.remove(&entry.connection_id);
+        }
+    }
+
+    /// Forgets one connection.
+    pub(crate) fn forget_connection(&self, id: &ConnectionId) {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        if let Some((_, key)) = self.keys.remove(id) {
+            self.entries
+                .remove_if(&key, |_, entry| entry.connection_id == *id);
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        self.entries.clear();
+        self.keys.clear();
     }
 
     /// Forgets everything under a connector, after it was changed or removed.
     pub(crate) fn forget_connector(&self, workspace: &WorkspaceName, connector_id: &ConnectorId) {
         self.removals.fetch_add(1, Ordering::SeqCst);
         self.entries.retain(|key, entry| {
-            key.workspace != *workspace || entry.connector_id != *connector_id
+            let stays = key.workspace != *workspace || entry.connector_id != *connector_id;
+            if !stays {
+                self.keys.remove(&entry.connection_id);
+            }
+            stays
         });
     }
 

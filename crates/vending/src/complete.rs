@@ -5,8 +5,8 @@ use std::sync::Arc;
 use backon::Retryable;
 use tokend_model::{
     Account, Authorization, AuthorizationId, AuthorizationState, Completion, Connection,
-    ConnectionId, Connector, Owner, Secret, TokenAnswer, TokenFailure, TokenFailureKind,
-    WorkspaceName,
+    ConnectionId, Connector, Owner, Renewable, Secret, Timestamp, TokenAnswer, TokenFailure,
+    TokenFailureKind, WorkspaceName,
     ports::{NewConnection, Registration, StorageError},
 };
 use uuid::Uuid;
@@ -112,6 +112,7 @@ impl Vending {
             .await?
             .ok_or(Error::AuthorizationNotFound)?;
         enabled(&connector)?;
+        self.may_call_providers()?;
         // Read before the code is spent: afterwards nothing may stand between the answer and storage.
         let present = ports
             .connections
@@ -229,6 +230,7 @@ impl Vending {
                 .unwrap_or_else(|| authorization.scopes.clone()),
             answer,
             keep_refresh_token: false,
+            renewal_time: None,
             authorization: Some(authorization.id.clone()),
         };
         let access_token = new.answer.access_token.clone();
@@ -249,6 +251,7 @@ impl Vending {
                 .is_some_and(|old| old.account.id.is_some() && old.account.id == new.account.id);
         }
         let now = ports.clock.now();
+        new.renewal_time = self.first_renewal_time(&new, now);
         // As with a renewal, the answer may hold the only living refresh token.
         let mut connection = (|| ports.connections.connect(&new, now))
             .retry(until_stored())
@@ -278,6 +281,23 @@ impl Vending {
             self.shared.cache.remove(&self.cache_key_of(&connection));
         }
         Ok(connection)
+    }
+
+    /// When a connection that is only now made is to be renewed although nobody asks. Where the answer has no refresh
+    /// token an old one may stay, and trying finds out.
+    fn first_renewal_time(&self, new: &NewConnection, now: Timestamp) -> Option<Timestamp> {
+        let catalogue = &self.shared.ports.catalogue;
+        let facts = catalogue.refresh_facts(&new.workspace, &new.integration_type);
+        let renewable = Renewable {
+            received: new.answer.receive_time,
+            expires: new.answer.expiry.time(),
+            refresh_expires: new.answer.refresh_expire_time,
+            used: now,
+        };
+        let roll = self.shared.ports.chance.roll();
+        let policy = &self.shared.options.refresh_policy;
+        (new.answer.refresh_token.is_some() || new.keep_refresh_token)
+            .then(|| policy.renewal_time(&facts, renewable, now, roll))
     }
 
     /// Whose account it is, as far as the provider tells.

@@ -168,6 +168,10 @@ impl Vending {
         connection_config: &ConnectionConfig,
         credential: &Credential,
     ) -> ProviderRevocation {
+        if let Err(error) = self.may_call_providers() {
+            tracing::warn!(%error, connector = %connector.id, "a grant was not revoked");
+            return ProviderRevocation::Skipped;
+        }
         let registration = Registration {
             connector,
             connection_config,

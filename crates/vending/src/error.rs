@@ -90,9 +90,28 @@ pub enum Error {
     /// Another replica is renewing this connection.
     #[error("another replica is renewing this connection")]
     RefreshInProgress { retry_after: Duration },
+    /// The provider refused the grant once; that is confirmed before the user is asked.
+    #[error(
+        "the provider refused the grant; it is asked once more before the account has to be connected again"
+    )]
+    GrantInDoubt { retry_after: Duration },
+    /// The answer to a renewal was lost. The refresh token is presented again once that can do no harm.
+    #[error(
+        "the answer to the last renewal was lost; the provider is asked again when the present token has run out"
+    )]
+    OutcomeUnknown { retry_after: Duration },
+    /// This database may be a copy or an old backup: no provider is called for what is in it.
+    #[error(
+        "this database is not known to be this deployment's own, so that no provider is called for it; an operator \
+         who is sure that no other tokend uses these connections runs 'tokend adopt-database'"
+    )]
+    VendsOnly,
     /// The database is away.
     #[error("the database is unavailable")]
     StorageUnavailable,
+    /// The journal's disk takes nothing.
+    #[error("the journal cannot be written, and without it no token is renewed")]
+    JournalUnavailable,
     /// A connector with that id, or a second shared one of its type.
     #[error(
         "connector '{connector_id}' exists already, or its integration type has a shared connector"
@@ -166,8 +185,10 @@ impl Error {
             Self::ProviderUnavailable { .. } => "PROVIDER_UNAVAILABLE",
             Self::ProviderRateLimited { .. } => "PROVIDER_RATE_LIMITED",
             Self::ProviderMisbehaved { .. } => "PROVIDER_MISBEHAVED",
-            Self::RefreshInProgress { .. } => "REFRESH_IN_PROGRESS",
-            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
+            Self::RefreshInProgress { .. } | Self::GrantInDoubt { .. } => "REFRESH_IN_PROGRESS",
+            Self::OutcomeUnknown { .. } => "PROVIDER_UNAVAILABLE",
+            Self::VendsOnly => "DATABASE_NOT_ADOPTED",
+            Self::StorageUnavailable | Self::JournalUnavailable => "STORAGE_UNAVAILABLE",
             Self::ConnectorExists { .. } => "CONNECTOR_EXISTS",
             Self::ConnectorInUse { .. } => "CONNECTOR_IN_USE",
             Self::EtagMismatch => "ETAG_MISMATCH",

@@ -7,24 +7,28 @@
 mod authorize;
 mod cache;
 mod callback;
+mod coherence;
 mod complete;
 mod connectors;
 mod disconnect;
 mod error;
 mod one_time;
 mod plan;
+mod provider_gate;
 mod refresh;
+mod scheduler;
 mod single_flight;
 mod uses;
 mod vend;
+mod vended;
 
 use std::{sync::Arc, time::Duration};
 
 use tokend_model::{
     RefreshPolicy,
     ports::{
-        AuthorizationServer, Authorizations, Catalogue, Clock, Connections, Connectors,
-        IntegrationOverrides, Refreshes,
+        AuthorizationServer, Authorizations, Catalogue, Chance, Changes, Clock, Connections,
+        Connectors, DeploymentGuard, Holder, IntegrationOverrides, Journal, Refreshes, Renewals,
     },
 };
 use tokio_util::task::TaskTracker;
@@ -35,18 +39,25 @@ pub use complete::Starter;
 pub use disconnect::ProviderRevocation;
 pub use error::{ConnectLink, Error};
 pub use plan::{ClientSecret, ConnectorDraft, PlannedAction, PlannedChange};
-pub use vend::{ConnectorRef, Target, VendOptions, Vended, Warning};
+pub use provider_gate::GateOptions;
+pub use vend::{ConnectorRef, Target, VendOptions};
+pub use vended::{Vended, Warning};
 
 /// What the use cases work on, filled by the composition root.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "each field is named for its port")]
 pub struct Ports {
     pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
     pub catalogue: Arc<dyn Catalogue>,
     pub authorization_server: Arc<dyn AuthorizationServer>,
     pub connectors: Arc<dyn Connectors>,
     pub connections: Arc<dyn Connections>,
     pub refreshes: Arc<dyn Refreshes>,
+    pub renewals: Arc<dyn Renewals>,
+    pub journal: Arc<dyn Journal>,
+    pub changes: Arc<dyn Changes>,
+    pub deployment_guard: Arc<dyn DeploymentGuard>,
     pub authorizations: Arc<dyn Authorizations>,
     pub integration_overrides: Arc<dyn IntegrationOverrides>,
 }
@@ -62,10 +73,15 @@ pub struct VendingOptions {
     pub claim_margin: Duration,
     /// How long a caller waits for another replica's refresh before it is told to come back.
     pub claim_wait: Duration,
+    /// How long tokens in memory are vended while changes of other replicas are not known; zero: not at all while
+    /// the database is away.
+    pub stale_limit: Duration,
+    /// Limits on the calls to each provider.
+    pub gate: GateOptions,
     /// How long an authorization may take from start to code (600 s unless configured).
     pub authorization_time_to_live: Duration,
     /// This process, as claim rows name it.
-    pub holder: String,
+    pub holder: Holder,
     /// Where browsers reach tokend, without a trailing slash: redirect URIs and tickets are made of it.
     pub public_url: String,
     /// Return URLs allowed for every connector; compared as whole URLs.
@@ -84,6 +100,9 @@ struct Shared {
     cache: cache::Cache,
     loads: single_flight::SingleFlight<cache::CacheKey, Result<Arc<Vended>, Error>>,
     refreshes: single_flight::SingleFlight<tokend_model::ConnectionId, Result<Arc<Vended>, Error>>,
+    gate: provider_gate::ProviderGate,
+    places: scheduler::Places,
+    hearing: coherence::Hearing,
     uses: uses::Uses,
     /// Stored definitions that do not read, so that each is logged once.
     unreadable: dashmap::DashSet<String>,
@@ -94,6 +113,7 @@ impl Vending {
     /// Puts the use cases together; nothing is read or started yet.
     pub fn new(ports: Ports, options: VendingOptions) -> Self {
         let tasks = TaskTracker::new();
+        let gate = provider_gate::ProviderGate::new(options.gate.clone(), ports.chance.clone());
         Self {
             shared: Arc::new(Shared {
                 ports,
@@ -101,6 +121,9 @@ impl Vending {
                 cache: cache::Cache::default(),
                 loads: single_flight::SingleFlight::new(tasks.clone()),
                 refreshes: single_flight::SingleFlight::new(tasks.clone()),
+                gate,
+                places: scheduler::Places::new(),
+                hearing: coherence::Hearing::new(),
                 uses: uses::Uses::default(),
                 unreadable: dashmap::DashSet::new(),
                 tasks,

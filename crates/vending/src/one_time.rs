@@ -25,12 +25,3 @@ pub(crate) fn generate() -> Result<(Secret, Vec<u8>), Error> {
 pub(crate) fn hash(value: &str) -> Vec<u8> {
     digest(&SHA256, value.as_bytes()).as_ref().to_vec()
 }
-
-/// A number in 0..1 for jitter.
-pub(crate) fn roll() -> f64 {
-    let mut bytes = [0_u8; 4];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 1.0,
-    }
-}

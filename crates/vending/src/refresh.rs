@@ -1,27 +1,40 @@
 //! Refreshing: the one code path that redeems a refresh token.
 //!
-//! Claim before the call, call once, durable before anybody sees the result. It runs in a task of its own, never in a
-//! request's future: a caller that goes away must not take the only copy of a new refresh token with it.
+//! Claim before the call, call once, the answer durable before anybody reads it, and committed before anybody sees
+//! its token. It runs in a task of its own, never in a request's future: a caller that goes away must not take the
+//! only copy of a new refresh token with it.
+
+mod attempt;
+mod call;
+mod failure;
+mod recover;
+mod store;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
-
-use backon::{ExponentialBuilder, Retryable};
+use backon::ExponentialBuilder;
 use tokend_model::{
-    Connection, ConnectionStatus, Connector, Credential, Freshness, RefreshHealth, TokenAnswer,
-    TokenFailure, TokenFailureKind,
-    ports::{Claim, ClaimOutcome, RefreshFailure, Registration, StorageError},
+    Connection, ConnectionId, ConnectionStatus, Connector, Credential, Expiry, Freshness,
+    Generation, Presentation, RefreshFacts, Timestamp, WorkspaceName,
+    ports::{ClaimOutcome, ClaimRequest, ClientRegistration},
 };
 use tokio::time::Instant;
 
 use crate::{
-    Error, Vended, Vending, cache::BeforeRead, connectors::enabled, error::log_token_failure,
-    one_time::roll, single_flight::Aborted, vend::vended,
+    Error, Vended, Vending,
+    cache::BeforeRead,
+    connectors::enabled,
+    provider_gate::{Closed, ClosedBecause, Pass, Urgency},
+    single_flight::Aborted,
+    vended::vended,
 };
+use attempt::Attempt;
 
 /// How often a claim held elsewhere is looked at again.
 const CLAIM_POLL: Duration = Duration::from_millis(100);
+
+/// How long a renewal waits for its turn at the provider.
+const TURN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a connection is to be renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,329 +45,315 @@ pub(crate) enum RenewalCause {
     Reported,
     /// An operator wants it, whatever the last attempt said.
     Operator,
+    /// It is due, and nobody waits.
+    Scheduled,
+}
+
+/// A wish to have a connection renewed.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) workspace: WorkspaceName,
+    pub(crate) connection_id: ConnectionId,
+    pub(crate) past: Past,
+    pub(crate) cause: RenewalCause,
+}
+
+/// What fulfils a wish.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Past {
+    /// A newer token set than this.
+    Generation(Generation),
+    /// One received after this time.
+    Time(Timestamp),
+}
+
+/// A connection as it was read for a renewal.
+pub(crate) struct Subject {
+    pub(crate) before_read: BeforeRead,
+    pub(crate) connection: Connection,
+    pub(crate) connector: Connector,
+    pub(crate) credential: Credential,
+    pub(crate) facts: RefreshFacts,
+}
+
+impl Wish {
+    /// A newer token set than the one in `known`.
+    pub(crate) fn beyond(known: &Vended, cause: RenewalCause) -> Self {
+        Self {
+            workspace: known.workspace.clone(),
+            connection_id: known.connection_id.clone(),
+            past: Past::Generation(known.generation),
+            cause,
+        }
+    }
+
+    fn is_fulfilled_by(&self, credential: &Credential) -> bool {
+        match self.past {
+            Past::Generation(known) => credential.generation > known,
+            Past::Time(due) => credential.receive_time > due,
+        }
+    }
+}
+
+impl Subject {
+    fn registration(&self) -> ClientRegistration {
+        ClientRegistration {
+            integration_type: self.connection.integration_type.clone(),
+            client_id: self.connector.client_id.clone(),
+        }
+    }
 }
 
 impl Vending {
-    /// Brings the connection past the generation in `known`, once for all who ask at the same time.
-    pub(crate) async fn renew(
-        &self,
-        known: &Vended,
-        cause: RenewalCause,
-    ) -> Result<Arc<Vended>, Error> {
-        let (this, known) = (self.clone(), known.clone());
-        let id = known.connection_id.clone();
-        let flight =
-            self.shared.refreshes.run(
-                id,
-                || async move { this.renew_detached(&known, cause).await },
-            );
+    /// Fulfils a wish, once for all who have it at the same time.
+    pub(crate) async fn renew(&self, wish: Wish) -> Result<Arc<Vended>, Error> {
+        let this = self.clone();
+        let flight = self
+            .shared
+            .refreshes
+            .run(wish.connection_id.clone(), || async move {
+                this.renew_detached(&wish).await
+            });
         flight.await.unwrap_or_else(|Aborted| Err(Error::Internal))
     }
 
-    async fn renew_detached(
-        &self,
-        known: &Vended,
-        cause: RenewalCause,
-    ) -> Result<Arc<Vended>, Error> {
-        let ports = &self.shared.ports;
-        let mut waited = Duration::ZERO;
+    async fn renew_detached(&self, wish: &Wish) -> Result<Arc<Vended>, Error> {
+        let deadline = Instant::now() + self.shared.options.claim_wait;
         loop {
-            let before_read = self.shared.cache.before_read();
-            let (connection, credential) = ports
-                .connections
-                .get(&known.workspace, &known.connection_id)
-                .await?
-                .ok_or(Error::NotConnected { connect: None })?;
-            let connector = self.connector_of(&connection).await?;
-            enabled(&connector)?;
-            let Some(credential) = credential else {
-                return Err(match connection.status {
-                    ConnectionStatus::Revoked => Error::NotConnected { connect: None },
-                    _ => Error::ReauthorizationRequired { connect: None },
-                });
-            };
-            if credential.generation > known.generation {
-                let renewed = vended(&connection, &connector, credential);
-                let key = self.cache_key_of(&connection);
-                self.shared.cache.put(key, &renewed, before_read);
-                return Ok(renewed);
+            let subject = self.subject(&wish.workspace, &wish.connection_id).await?;
+            if wish.is_fulfilled_by(&subject.credential) {
+                return Ok(self.keep(&subject, subject.credential.clone()));
             }
-            self.may_be_tried(&connection, &connector, cause)?;
+            self.may_be_tried(&subject, wish.cause)?;
+            let pass = self.turn(&subject, wish.cause).await?;
             let claiming = Instant::now();
-            let claimed = ports
-                .refreshes
-                .claim(
-                    &connection.workspace,
-                    &connection.id,
-                    credential.generation,
-                    &self.shared.options.holder,
-                    self.shared.options.claim_time_to_live,
-                )
-                .await?;
-            match claimed {
-                ClaimOutcome::Moved => continue,
-                ClaimOutcome::Claimed(claim) => {
-                    let renewal = Renewal {
-                        claim,
-                        claiming,
-                        before_read,
-                        connection,
-                        connector,
-                        credential,
-                        cause,
-                    };
-                    match self.redeem(&renewal).await? {
-                        Some(renewed) => return Ok(renewed),
-                        None => continue,
-                    }
+            let request = self.claim_request(&subject);
+            match self.shared.ports.refreshes.claim(&request).await? {
+                ClaimOutcome::Moved => {}
+                ClaimOutcome::Paused(pause) => {
+                    self.shared.gate.pause(&request.registration, pause);
+                    return Err(Error::ProviderRateLimited { retry_after: pause });
                 }
                 ClaimOutcome::Held(remaining) => {
-                    if waited >= self.shared.options.claim_wait {
-                        let retry_after = remaining.clamp(CLAIM_POLL, Duration::from_secs(5));
-                        return Err(Error::RefreshInProgress { retry_after });
+                    drop(pass);
+                    self.wait_for_holder(&subject, wish.cause, remaining, deadline)
+                        .await?;
+                }
+                ClaimOutcome::Claimed(claimed) => {
+                    let attempt = Attempt {
+                        subject,
+                        cause: wish.cause,
+                        claimed,
+                        claiming,
+                    };
+                    if let Some(renewed) = self.attempt(attempt, pass).await? {
+                        return Ok(renewed);
                     }
-                    tokio::time::sleep(CLAIM_POLL).await;
-                    waited += CLAIM_POLL;
                 }
             }
         }
     }
 
-    /// Whether calling the provider makes sense now; if not, what the last call said still holds.
-    fn may_be_tried(
+    /// Reads all that a renewal needs to know.
+    async fn subject(
         &self,
-        connection: &Connection,
-        connector: &Connector,
-        cause: RenewalCause,
-    ) -> Result<(), Error> {
-        let health = &connection.refresh_health;
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Subject, Error> {
+        let before_read = self.shared.cache.before_read();
+        let (connection, credential) = self
+            .shared
+            .ports
+            .connections
+            .get(workspace, id)
+            .await?
+            .ok_or(Error::NotConnected { connect: None })?;
+        let connector = self.connector_of(&connection).await?;
+        enabled(&connector)?;
+        let credential = credential.ok_or(match connection.status {
+            ConnectionStatus::Revoked => Error::NotConnected { connect: None },
+            _ => Error::ReauthorizationRequired { connect: None },
+        })?;
+        Ok(Subject {
+            before_read,
+            facts: self.facts(&connection),
+            connection,
+            connector,
+            credential,
+        })
+    }
+
+    /// Whether calling the provider makes sense now; if not, what the last call said still holds.
+    fn may_be_tried(&self, subject: &Subject, cause: RenewalCause) -> Result<(), Error> {
+        self.may_call_providers()?;
+        let now = self.shared.ports.clock.now();
+        let health = &subject.connection.refresh_health;
+        let doubt = health.uncertain_since;
+        if self.presentation(subject, cause, doubt) == Presentation::WhenRunOut {
+            return Err(until_run_out(&subject.credential, now));
+        }
         let rate_limited = health.last_failure.as_deref() == Some("PROVIDER_RATE_LIMITED");
         if cause == RenewalCause::Operator && !rate_limited {
             return Ok(());
         }
-        if connection.status == ConnectionStatus::Error {
+        if subject.connection.status == ConnectionStatus::Error {
             return Err(Error::ReauthorizationRequired { connect: None });
         }
-        let now = self.shared.ports.clock.now();
-        match health.retry_time {
-            Some(retry_time) if retry_time > now => {
-                let retry_after = (retry_time - now).to_std().unwrap_or_default();
-                let connector_id = connector.id.to_string();
-                Err(match health.last_failure.as_deref() {
-                    Some("PROVIDER_RATE_LIMITED") => Error::ProviderRateLimited { retry_after },
-                    Some("PROVIDER_MISBEHAVED") => Error::ProviderMisbehaved { retry_after },
-                    Some("CLIENT_REJECTED") => Error::ClientRejected { connector_id },
-                    Some("REAUTHORIZATION_REQUIRED") => {
-                        Error::ReauthorizationRequired { connect: None }
-                    }
-                    _ => Error::ProviderUnavailable { retry_after },
-                })
+        let Some(retry_time) = health.retry_time.filter(|&time| time > now) else {
+            return Ok(());
+        };
+        let retry_after = (retry_time - now).to_std().unwrap_or_default();
+        let connector_id = subject.connector.id.to_string();
+        Err(match health.last_failure.as_deref() {
+            Some("PROVIDER_RATE_LIMITED") => Error::ProviderRateLimited { retry_after },
+            Some("PROVIDER_MISBEHAVED") => Error::ProviderMisbehaved { retry_after },
+            Some("CLIENT_REJECTED") => Error::ClientRejected { connector_id },
+            Some("REAUTHORIZATION_REQUIRED") if subject.credential.refresh_token.is_none() => {
+                Error::ReauthorizationRequired { connect: None }
             }
-            _ => Ok(()),
-        }
+            Some("REAUTHORIZATION_REQUIRED") => Error::GrantInDoubt { retry_after },
+            _ => Error::ProviderUnavailable { retry_after },
+        })
     }
 
-    /// Redeems the claimed refresh token and stores the outcome. `None`: the connection moved on meanwhile.
-    async fn redeem(&self, renewal: &Renewal) -> Result<Option<Arc<Vended>>, Error> {
-        let Renewal {
-            connection,
-            connector,
-            credential,
-            ..
-        } = renewal;
-        let registration = Registration {
-            connector,
-            connection_config: &connection.connection_config,
-        };
-        let outcome = match &credential.refresh_token {
-            None => Err(not_tried(
-                TokenFailureKind::GrantRejected,
-                "there is no refresh token",
-            )),
-            // A claim that is old already may be somebody else's before the answer comes: give it back unused.
-            Some(_) if renewal.claiming.elapsed() >= self.shared.options.claim_margin => Err(
-                not_tried(TokenFailureKind::NotSent, "claiming took too long"),
-            ),
-            Some(refresh_token) => {
-                let server = &self.shared.ports.authorization_server;
-                server
-                    .refresh(registration, refresh_token, &credential.scopes)
-                    .await
-            }
-        };
-        match outcome {
-            Ok(answer) => self.commit(renewal, succeed(credential, answer)).await,
-            Err(failure) => {
-                log_token_failure("refresh", connection.id.as_str(), &failure);
-                Err(self.record_failure(renewal, &failure).await)
-            }
-        }
-    }
-
-    async fn commit(
+    /// Whether the refresh token may be presented, for what its provider makes of one that was redeemed before.
+    fn presentation(
         &self,
-        renewal: &Renewal,
-        next: Credential,
-    ) -> Result<Option<Arc<Vended>>, Error> {
-        let Renewal {
-            claim,
-            connection,
-            connector,
-            ..
-        } = renewal;
-        let (refreshes, id) = (&self.shared.ports.refreshes, connection.id.as_str());
-        loop {
-            // The answer may hold the only living refresh token: storing it is tried for as long as the process lives.
-            let committed = (|| refreshes.commit(claim, &next))
-                .retry(until_stored())
-                .when(|error| matches!(error, StorageError::Unavailable(_)))
-                .notify(|_, pause| {
-                    tracing::error!(id, ?pause, "a renewed credential cannot be stored yet");
-                })
-                .await?;
-            if committed {
-                let renewed = vended(connection, connector, next);
-                let key = self.cache_key_of(connection);
-                self.shared.cache.put(key, &renewed, renewal.before_read);
-                return Ok(Some(renewed));
-            }
-            let connections = &self.shared.ports.connections;
-            let present = connections
-                .describe(&claim.workspace, &claim.connection_id)
-                .await?;
-            match present {
-                Some(now) if now.status == ConnectionStatus::Revoked => break,
-                None => break,
-                // Somebody took over while we waited for the provider: if they bring nothing, ours is the one.
-                Some(now) if now.generation == claim.base => tokio::time::sleep(CLAIM_POLL).await,
-                Some(_) => {
-                    tracing::warn!(
-                        id,
-                        epoch = claim.epoch,
-                        "a renewed credential came too late"
-                    );
-                    return Ok(None);
-                }
-            }
-        }
-        // Disconnected meanwhile: nothing may stay alive at the provider.
-        self.revoke_at_provider(connector, &connection.connection_config, &next)
-            .await;
-        Ok(None)
+        subject: &Subject,
+        cause: RenewalCause,
+        uncertain_since: Option<Timestamp>,
+    ) -> Presentation {
+        let credential = &subject.credential;
+        // Where refreshing ends the access token, or nothing else tells its end, its users are the ones to know.
+        let reported = cause == RenewalCause::Reported
+            && (!subject.facts.access_token_survives_refresh || credential.expiry.time().is_none());
+        let works = !reported && self.is_unexpired(credential);
+        let now = self.shared.ports.clock.now();
+        subject
+            .facts
+            .rotation
+            .presentation(uncertain_since, works, now)
     }
 
-    /// Writes down why the call brought nothing. A first refusal is an accusation; only a second one, later, ends it.
-    async fn record_failure(&self, renewal: &Renewal, failure: &TokenFailure) -> Error {
-        let Renewal {
-            claim,
-            connection,
-            connector,
+    /// A place among the calls to this provider. Held until the call is over.
+    async fn turn(&self, subject: &Subject, cause: RenewalCause) -> Result<Pass, Error> {
+        let urgency = match cause {
+            RenewalCause::Scheduled => Urgency::Scheduled,
+            _ => Urgency::Asked,
+        };
+        let registration = subject.registration();
+        self.shared
+            .gate
+            .enter(&registration, &subject.facts, urgency, TURN_PATIENCE)
+            .await
+            .map_err(closed)
+    }
+
+    fn claim_request(&self, subject: &Subject) -> ClaimRequest {
+        ClaimRequest {
+            workspace: subject.connection.workspace.clone(),
+            connection_id: subject.connection.id.clone(),
+            base: subject.credential.generation,
+            holder: self.shared.options.holder.clone(),
+            time_to_live: self.shared.options.claim_time_to_live,
+            takeover: subject.facts.rotation.takeover(),
+            registration: subject.registration(),
+        }
+    }
+
+    /// Waits until the attempt of somebody else has come to something, or may be taken over. Nobody waits for what
+    /// was only scheduled.
+    async fn wait_for_holder(
+        &self,
+        subject: &Subject,
+        cause: RenewalCause,
+        remaining: Duration,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        let connection = &subject.connection;
+        let free = Instant::now() + remaining;
+        loop {
+            if cause == RenewalCause::Scheduled || Instant::now() >= deadline {
+                let retry_after = remaining.clamp(CLAIM_POLL, Duration::from_secs(5));
+                return Err(Error::RefreshInProgress { retry_after });
+            }
+            if Instant::now() >= free {
+                return Ok(());
+            }
+            tokio::time::sleep(CLAIM_POLL).await;
+            let now = self
+                .shared
+                .ports
+                .connections
+                .describe(&connection.workspace, &connection.id)
+                .await?;
+            let same = now.is_some_and(|now| {
+                now.generation == connection.generation
+                    && now.status == connection.status
+                    && now.refresh_health == connection.refresh_health
+            });
+            if !same {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts a token set into memory, for all who ask from now on.
+    fn keep(&self, subject: &Subject, credential: Credential) -> Arc<Vended> {
+        let vended = vended(
+            &subject.connection,
+            &subject.connector,
             credential,
-            cause,
-            ..
-        } = renewal;
+            &subject.facts,
+        );
+        let key = self.cache_key_of(&subject.connection);
+        self.shared.cache.put(key, &vended, subject.before_read);
+        vended
+    }
+
+    /// Whether an access token still works, as far as times tell.
+    pub(crate) fn is_unexpired(&self, credential: &Credential) -> bool {
         let policy = &self.shared.options.refresh_policy;
         let now = self.shared.ports.clock.now();
-        let failures = connection
-            .refresh_health
-            .consecutive_failures
-            .saturating_add(1);
-        let accused = failure.kind == TokenFailureKind::GrantRejected;
-        let accused_time = match connection.refresh_health.accused_time {
-            Some(since) if accused => Some(since),
-            _ => accused.then_some(now),
-        };
-        let accused_long = accused_time.is_some_and(|since| {
-            (now - since).to_std().unwrap_or_default() >= policy.confirm_after
-        });
-        let run_out = policy.freshness(credential.receive_time, credential.expiry, now, None)
-            == Freshness::RunOut;
-        // A token without an end is dead when callers say so again and again and nothing can renew it.
-        let reported_dead = *cause == RenewalCause::Reported && accused_long;
-        let valid = !run_out && !reported_dead;
-        let confirmed = accused_long || (accused && credential.refresh_token.is_none());
-        let pause = match accused {
-            true => policy.confirm_after,
-            false => policy.pause(failures, failure.retry_after, roll()),
-        };
-        let error = Error::from_token_failure(failure.kind, connector.id.as_str(), pause);
-        let status = match (confirmed, valid) {
-            (_, true) => ConnectionStatus::Authorized,
-            (true, false) => ConnectionStatus::Error,
-            (false, false) => ConnectionStatus::Expired,
-        };
-        let record = RefreshFailure {
-            status,
-            status_reason: match status {
-                ConnectionStatus::Authorized => String::new(),
-                _ => error.reason().to_owned(),
-            },
-            health: RefreshHealth {
-                consecutive_failures: failures,
-                last_failure: Some(error.reason().to_owned()),
-                retry_time: now
-                    .checked_add_signed(TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX)),
-                accused_time,
-            },
-        };
-        let refreshes = &self.shared.ports.refreshes;
-        let recorded = (|| refreshes.fail(claim, &record))
-            .retry(ExponentialBuilder::default())
-            .when(|error| matches!(error, StorageError::Unavailable(_)))
-            .await;
-        if let Err(storage) = recorded {
-            // The claim ends by its deadline; the provider's answer is what the caller needs to hear.
-            tracing::warn!(id = %connection.id, error = %storage, "a failed refresh is not on record");
-        }
-        error
+        policy.freshness(credential.receive_time, credential.expiry, now, None) != Freshness::RunOut
     }
-}
 
-/// One claimed attempt: what was read before it, and why it is made.
-struct Renewal {
-    claim: Claim,
-    claiming: Instant,
-    before_read: BeforeRead,
-    connection: Connection,
-    connector: Connector,
-    credential: Credential,
-    cause: RenewalCause,
+    /// How the connection's provider treats refresh tokens.
+    pub(crate) fn facts(&self, connection: &Connection) -> RefreshFacts {
+        let catalogue = &self.shared.ports.catalogue;
+        catalogue.refresh_facts(&connection.workspace, &connection.integration_type)
+    }
+
+    /// Whether the database is known to be this deployment's, so that providers may be called for what is in it.
+    pub(crate) fn may_call_providers(&self) -> Result<(), Error> {
+        match self.shared.ports.deployment_guard.vends_only() {
+            true => Err(Error::VendsOnly),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Again and again, at growing intervals, without end: for what exists nowhere else until it is stored.
 pub(crate) fn until_stored() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(5))
+        .with_max_delay(Duration::from_secs(2))
         .without_max_times()
 }
 
-/// The next generation: a returned refresh token replaces, an absent one keeps the old (RFC 6749 section 6).
-fn succeed(credential: &Credential, answer: TokenAnswer) -> Credential {
-    let replaced = answer.refresh_token.is_some();
-    Credential {
-        generation: credential.generation.next(),
-        access_token: answer.access_token,
-        token_type: answer.token_type,
-        refresh_token: answer
-            .refresh_token
-            .or_else(|| credential.refresh_token.clone()),
-        expiry: answer.expiry,
-        refresh_expire_time: match replaced {
-            true => answer.refresh_expire_time,
-            false => answer
-                .refresh_expire_time
-                .or(credential.refresh_expire_time),
-        },
-        scopes: answer.scopes.unwrap_or_else(|| credential.scopes.clone()),
-        receive_time: answer.receive_time,
-    }
+fn until_run_out(credential: &Credential, now: Timestamp) -> Error {
+    let left = match credential.expiry {
+        Expiry::At(expires) => (expires - now).to_std().unwrap_or_default(),
+        Expiry::Unknown | Expiry::Never => Duration::from_secs(60),
+    };
+    Error::OutcomeUnknown { retry_after: left }
 }
 
-fn not_tried(kind: TokenFailureKind, why: &str) -> TokenFailure {
-    TokenFailure {
-        kind,
-        detail: why.to_owned(),
-        retry_after: None,
+fn closed(closed: Closed) -> Error {
+    let retry_after = closed.retry_after;
+    match closed.because {
+        ClosedBecause::AskedToWait => Error::ProviderRateLimited { retry_after },
+        ClosedBecause::NotAnswering => Error::ProviderUnavailable { retry_after },
+        ClosedBecause::Busy => Error::RefreshInProgress { retry_after },
     }
 }

@@ -3,18 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use tokend_model::{
-    Account, Connection, ConnectionConfig, ConnectionId, ConnectionStatus, Connector, ConnectorId,
-    ConnectorKind, Credential, Expiry, Freshness, Generation, IntegrationTypeName, Label, Owner,
-    Secret, Timestamp, WorkspaceName,
+    Connection, ConnectionId, ConnectionStatus, Connector, ConnectorId, ConnectorKind, Freshness,
+    Generation, IntegrationTypeName, Label, Owner, Timestamp, WorkspaceName,
 };
 
 use crate::{
-    Error, Vending, cache::CacheKey, connectors::enabled, refresh::RenewalCause,
+    Error, Vended, Vending, Warning,
+    cache::CacheKey,
+    connectors::enabled,
+    refresh::{RenewalCause, Wish},
     single_flight::Aborted,
+    vended::{vended, warned},
 };
 
 /// How long a caller whose token still works waits for a better one.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long before its end callers are told that a consent ends.
+const NOTICE: chrono::TimeDelta = chrono::TimeDelta::days(14);
 
 /// Which connection a caller asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,52 +55,6 @@ pub struct VendOptions {
     pub rejected_generation: Option<Generation>,
 }
 
-/// A token with what its user needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vended {
-    /// The connection's workspace.
-    pub workspace: WorkspaceName,
-    /// The connection.
-    pub connection_id: ConnectionId,
-    /// The connector it is under.
-    pub connector_id: ConnectorId,
-    /// Which of its token sets this is.
-    pub generation: Generation,
-    /// The token.
-    pub access_token: Secret,
-    /// How to send it.
-    pub token_type: String,
-    /// When it runs out.
-    pub expiry: Expiry,
-    /// When the provider gave it.
-    pub receive_time: Timestamp,
-    /// Values to build the API's URL with.
-    pub connection_config: ConnectionConfig,
-    /// The scopes granted.
-    pub scopes: Vec<String>,
-    /// Scopes the connector asks for that were not granted.
-    pub missing_scopes: Vec<String>,
-    /// Whose account it is.
-    pub account: Account,
-    /// What the caller should know although the token works.
-    pub warnings: Vec<Warning>,
-}
-
-/// Something a caller should know although the token works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Warning {
-    /// The token is valid, but renewing it fails for now.
-    RenewalFailing,
-    /// The token lives shorter than was asked for, whole and freshly issued.
-    MinTtlBeyondLifetime,
-    /// There is no refresh token: the user has to connect again when the token runs out.
-    NotRenewable,
-    /// The user did not grant all scopes the connector asks for.
-    ScopesMissing,
-    /// The token has more scopes than were asked for.
-    ScopesNotNarrowed,
-}
-
 impl Vending {
     /// Hands out a token that is good for what is asked.
     ///
@@ -104,6 +64,7 @@ impl Vending {
     pub async fn vend(&self, target: &Target, options: &VendOptions) -> Result<Arc<Vended>, Error> {
         let key = CacheKey::of(target);
         if let Some(present) = self.shared.cache.get(&key)
+            && self.trusts_memory()
             && let Some(good) = self.good_for(&present, options)
         {
             return self.hand_out(good, options);
@@ -112,7 +73,7 @@ impl Vending {
         let cached = self.shared.cache.get(&key);
         let mut present = match (self.load(target, key.clone()).await, cached) {
             // Without the database nothing better can be had.
-            (Err(Error::StorageUnavailable), Some(cached)) => {
+            (Err(Error::StorageUnavailable), Some(cached)) if self.may_outlive_database() => {
                 return self.make_do(&cached, options, Error::StorageUnavailable);
             }
             (loaded, _) => loaded?,
@@ -166,9 +127,17 @@ impl Vending {
         let connector = self.connector_of(&connection).await?;
         let credential = credential.ok_or(Error::NotConnected { connect: None })?;
         let renewable = credential.refresh_token.is_some();
-        let present = vended(&connection, &connector, credential);
+        let present = vended(
+            &connection,
+            &connector,
+            credential,
+            &self.facts(&connection),
+        );
         match renewable {
-            true => self.renew(&present, RenewalCause::Operator).await,
+            true => {
+                self.renew(Wish::beyond(&present, RenewalCause::Operator))
+                    .await
+            }
             false => Ok(present),
         }
     }
@@ -180,9 +149,11 @@ impl Vending {
         options: &VendOptions,
     ) -> Result<Arc<Vended>, Error> {
         if is_reported(present, options) {
-            return self.renew(present, RenewalCause::Reported).await;
+            return self
+                .renew(Wish::beyond(present, RenewalCause::Reported))
+                .await;
         }
-        let renewal = self.renew(present, RenewalCause::Aged);
+        let renewal = self.renew(Wish::beyond(present, RenewalCause::Aged));
         if self.freshness(present, options.min_ttl) == Freshness::RunOut {
             return renewal.await;
         }
@@ -234,6 +205,15 @@ impl Vending {
             false => vended,
         };
         let now = self.shared.ports.clock.now();
+        let soon = now.checked_add_signed(NOTICE).unwrap_or(Timestamp::MAX_UTC);
+        let vended = match vended.needs_user_by {
+            Some(by)
+                if by <= soon && vended.warnings.iter().all(|warning| !warning.needs_user()) =>
+            {
+                warned(&vended, Warning::ConsentExpires)
+            }
+            _ => vended,
+        };
         self.shared
             .uses
             .record(&vended.workspace, &vended.connection_id, now);
@@ -283,7 +263,8 @@ impl Vending {
             }
             None => return Err(self.not_connected(&connector, target).await?),
         };
-        let vended = vended(&connection, &connector, credential);
+        let facts = self.facts(&connection);
+        let vended = vended(&connection, &connector, credential, &facts);
         self.shared.cache.put(key, &vended, before_read);
         Ok(vended)
     }
@@ -395,38 +376,6 @@ impl Vending {
     }
 }
 
-/// What a caller gets of a connection and its credential.
-pub(crate) fn vended(
-    connection: &Connection,
-    connector: &Connector,
-    credential: Credential,
-) -> Arc<Vended> {
-    let missing = |scope: &&String| !credential.scopes.contains(scope);
-    let missing_scopes: Vec<_> = connector.scopes.iter().filter(missing).cloned().collect();
-    let mut warnings = Vec::new();
-    if credential.refresh_token.is_none() && credential.expiry.time().is_some() {
-        warnings.push(Warning::NotRenewable);
-    }
-    if !missing_scopes.is_empty() {
-        warnings.push(Warning::ScopesMissing);
-    }
-    Arc::new(Vended {
-        workspace: connection.workspace.clone(),
-        connection_id: connection.id.clone(),
-        connector_id: connector.id.clone(),
-        generation: credential.generation,
-        missing_scopes,
-        access_token: credential.access_token,
-        token_type: credential.token_type,
-        expiry: credential.expiry,
-        receive_time: credential.receive_time,
-        connection_config: connection.connection_config.clone(),
-        scopes: credential.scopes,
-        account: connection.account.clone(),
-        warnings,
-    })
-}
-
 /// There is no connector with that id.
 pub(crate) fn no_connector(id: &ConnectorId) -> Error {
     Error::ConnectorNotFound {
@@ -441,10 +390,4 @@ fn is_reported(present: &Vended, options: &VendOptions) -> bool {
     options
         .rejected_generation
         .is_some_and(|rejected| rejected >= present.generation)
-}
-
-fn warned(present: &Arc<Vended>, warning: Warning) -> Arc<Vended> {
-    let mut vended = Vended::clone(present);
-    vended.warnings.push(warning);
-    Arc::new(vended)
 }

@@ -123,6 +123,9 @@ url = "{base}/authorize"
 [token]
 url = "{base}/token"
 
+[refresh]
+rotation = "strict"
+
 [revoke]
 url = "{base}/revoke"
 

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use crate::{Account, ConnectionConfig, Connector, Credential, Secret, TokenAnswer, TokenFailure};
+use crate::{
+    Account, ConnectionConfig, Connector, Credential, RawTokenAnswer, Secret, TokenAnswer,
+    TokenFailure,
+};
 
 /// Where to send the browser, and what must be remembered until it comes back.
 #[derive(Debug, Clone)]
@@ -52,12 +55,20 @@ pub trait AuthorizationServer: Send + Sync {
         redirect_uri: &str,
     ) -> Result<TokenAnswer, TokenFailure>;
 
-    /// Redeems a refresh token (RFC 6749 section 6), repeating the granted scopes where the type asks for it.
-    async fn refresh(
+    /// Redeems a refresh token (RFC 6749 section 6), repeating the granted scopes where the type asks for it. The
+    /// answer comes back unread, so that it can be made durable before anything is made of it.
+    async fn redeem_refresh_token(
         &self,
         registration: Registration<'_>,
         refresh_token: &Secret,
         scopes: &[String],
+    ) -> Result<RawTokenAnswer, TokenFailure>;
+
+    /// Reads the answer to a redeemed refresh token. It calls nobody, and reads the same answer the same way again.
+    async fn read_refresh_answer(
+        &self,
+        registration: Registration<'_>,
+        answer: &RawTokenAnswer,
     ) -> Result<TokenAnswer, TokenFailure>;
 
     /// Ends the grant at the provider (RFC 7009, or the type's own way); `false` where the provider has no way.

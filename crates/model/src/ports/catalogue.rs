@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     ConnectionConfig, Connector, IntegrationType, IntegrationTypeName, InvalidConnectionConfig,
-    WorkspaceName,
+    RefreshFacts, WorkspaceName,
 };
 
 /// The catalogue, as the use cases see it.
@@ -15,6 +15,9 @@ pub trait Catalogue: Send + Sync {
         workspace: &WorkspaceName,
         name: &IntegrationTypeName,
     ) -> Option<Arc<IntegrationType>>;
+
+    /// How its provider treats refresh tokens; the cautious assumptions for a type that is not known.
+    fn refresh_facts(&self, workspace: &WorkspaceName, name: &IntegrationTypeName) -> RefreshFacts;
 
     /// The known name nearest to one that is not known, to suggest it.
     fn nearest(

@@ -34,6 +34,8 @@ pub struct NewConnection {
     pub scopes: Vec<String>,
     /// Whether the old refresh token may stay if the answer has none: only where the account is the same.
     pub keep_refresh_token: bool,
+    /// When to renew it although nobody asks.
+    pub renewal_time: Option<Timestamp>,
     /// The attempt that ends with it, if one does.
     pub authorization: Option<AuthorizationId>,
 }
@@ -119,6 +121,6 @@ pub trait Connections: Send + Sync {
     /// Adds gathered uses to the counts, in one batch. Never touches the rows that refreshing writes.
     async fn record_uses(&self, uses: &[ConnectionUse]) -> Result<(), StorageError>;
 
-    /// Whether the database answers, for readiness.
-    async fn ping(&self) -> Result<(), StorageError>;
+    /// The time on the database's clock, which all replicas share.
+    async fn database_time(&self) -> Result<Timestamp, StorageError>;
 }

@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::response::Response;
 use tokend_model::TokenFailureKind as Kind;
-use tokend_model::ports::AuthorizationServer;
 use tokend_model::{Expiry, TokenAnswer, TokenFailure};
 
 use crate::fake::{Bench, Fake, Outcome, now, options, secret, token};
@@ -27,10 +26,7 @@ async fn answered(
     })
     .await?;
     let bench = Bench::generic(&fake.origin, &options())?;
-    let answer = bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await;
+    let answer = bench.refresh(&secret(), &[]).await;
     fake.only()?;
     Ok(answer)
 }

@@ -10,10 +10,11 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use tokend_catalog::Catalogue;
-use tokend_model::ports::{Catalogue as _, Clock, Registration};
+use tokend_model::ports::{AuthorizationServer, Catalogue as _, Clock, Registration};
 use tokend_model::{
     ConnectionConfig, Connector, ConnectorId, ConnectorKind, Credential, Expiry, Generation,
-    IntegrationTypeName, Secret, Timestamp, WorkspaceName,
+    IntegrationTypeName, RawTokenAnswer, Secret, Timestamp, TokenAnswer, TokenFailure,
+    WorkspaceName,
 };
 use tokend_oauth::{OAuthClient, OAuthOptions};
 use url::form_urlencoded;
@@ -148,6 +149,13 @@ impl Bench {
         Ok(bench)
     }
 
+    /// The same, whose answers arrive when this clock says so.
+    pub(crate) fn timed(origin: &str, clock: Arc<dyn Clock>) -> Result<Self, Box<dyn Error>> {
+        let mut bench = Self::generic(origin, &options())?;
+        bench.client = OAuthClient::new(&options(), Arc::new(Catalogue::embedded()?), clock)?;
+        Ok(bench)
+    }
+
     /// A connector of a definition (TOML) of its own.
     pub(crate) fn defined(definition: &str) -> Result<Self, Box<dyn Error>> {
         let catalogue = Catalogue::embedded()?;
@@ -191,6 +199,34 @@ impl Bench {
             connector: &self.connector,
             connection_config: &self.config,
         }
+    }
+
+    /// Redeems a refresh token without reading the answer.
+    pub(crate) async fn redeem(&self) -> Result<RawTokenAnswer, TokenFailure> {
+        let registration = self.registration();
+        self.client
+            .redeem_refresh_token(registration, &secret(), &[])
+            .await
+    }
+
+    /// Reads an answer to a refresh token.
+    pub(crate) async fn read(&self, raw: &RawTokenAnswer) -> Result<TokenAnswer, TokenFailure> {
+        let registration = self.registration();
+        self.client.read_refresh_answer(registration, raw).await
+    }
+
+    /// Redeems a refresh token and reads the answer.
+    pub(crate) async fn refresh(
+        &self,
+        refresh_token: &Secret,
+        scopes: &[String],
+    ) -> Result<TokenAnswer, TokenFailure> {
+        let registration = self.registration();
+        let raw = self
+            .client
+            .redeem_refresh_token(registration, refresh_token, scopes)
+            .await?;
+        self.read(&raw).await
     }
 
     pub(crate) fn client_secret(&self) -> &str {

@@ -7,7 +7,6 @@ use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokend_model::TokenFailureKind as Kind;
-use tokend_model::ports::AuthorizationServer;
 use tokend_oauth::OAuthOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -19,10 +18,7 @@ async fn refresh(
     options: &OAuthOptions,
 ) -> Result<tokend_model::TokenFailure, Box<dyn std::error::Error>> {
     let bench = Bench::generic(origin, options)?;
-    let refreshed = bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await;
+    let refreshed = bench.refresh(&secret(), &[]).await;
     let failure = refreshed.err().ok_or("it was taken for a token")?;
     for hidden in ["http", "127.0.0.1", "/token"] {
         assert!(!failure.to_string().contains(hidden), "{failure}");
@@ -143,12 +139,21 @@ async fn what_was_never_sent_is_known() -> Outcome {
 
 #[tokio::test]
 async fn the_provider_s_wish_to_wait_is_passed_on() -> Outcome {
-    for status in [
-        StatusCode::TOO_MANY_REQUESTS,
-        StatusCode::SERVICE_UNAVAILABLE,
+    // The clock stands at 08:00:00.
+    for (status, wait) in [
+        (StatusCode::TOO_MANY_REQUESTS, "120"),
+        (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Fri, 15 Jan 2027 08:02:00 GMT",
+        ),
+        (StatusCode::SERVICE_UNAVAILABLE, "120"),
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Fri, 15 Jan 2027 08:02:00 GMT",
+        ),
     ] {
         let fake =
-            Fake::start(move |_| (status, [(header::RETRY_AFTER, "120")]).into_response()).await?;
+            Fake::start(move |_| (status, [(header::RETRY_AFTER, wait)]).into_response()).await?;
         let failure = refresh(&fake.origin, &options()).await?;
         assert_eq!(failure.kind, Kind::RateLimited);
         assert_eq!(failure.retry_after, Some(Duration::from_secs(120)));
@@ -170,10 +175,7 @@ async fn nothing_is_sent_into_the_house() -> Outcome {
         "https://169.254.169.254".to_owned(),
     ] {
         let bench = Bench::generic(&origin, &closed)?;
-        let refreshed = bench
-            .client
-            .refresh(bench.registration(), &secret(), &[])
-            .await;
+        let refreshed = bench.refresh(&secret(), &[]).await;
         let failure = refreshed.err().ok_or("it was sent")?;
         assert_eq!(failure.kind, Kind::NotSent, "{origin}");
         let detail = "the host's address is not a public one";
@@ -185,10 +187,7 @@ async fn nothing_is_sent_into_the_house() -> Outcome {
     }
     assert!(fake.asked().is_empty());
     let bench = Bench::generic(&format!("http://localhost:{port}"), &options())?;
-    let _ = bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await;
+    let _ = bench.refresh(&secret(), &[]).await;
     assert_eq!(fake.asked().len(), 1, "loopback by name, where allowed");
     Ok(())
 }

@@ -5,3 +5,4 @@ mod fake;
 mod limits;
 mod quirks;
 mod requests;
+mod stages;

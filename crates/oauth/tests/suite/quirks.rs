@@ -79,10 +79,7 @@ async fn slack_user_tokens_are_nested_once_and_then_are_not() -> Outcome {
     );
     assert_eq!(fake.only()?.form().get("code_verifier"), None);
 
-    let answer = bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await?;
+    let answer = bench.refresh(&secret(), &[]).await?;
     assert_eq!(answer.access_token, Secret::new("second"));
     assert_eq!(answer.expiry, Expiry::Never);
     assert!(
@@ -109,10 +106,7 @@ async fn slack_errors_come_with_status_200() -> Outcome {
         let fake = Fake::start(move |_| Json(body.clone()).into_response()).await?;
         let definition = include_str!("../../../catalog/types/slackbot.toml");
         let bench = Bench::defined(&at(&fake, definition, &["slack.com"]))?;
-        let refreshed = bench
-            .client
-            .refresh(bench.registration(), &secret(), &[])
-            .await;
+        let refreshed = bench.refresh(&secret(), &[]).await;
         assert_eq!(
             refreshed.err().map(|failure| failure.kind),
             Some(kind),
@@ -224,10 +218,7 @@ async fn github_answers_in_forms_and_deletes_with_json() -> Outcome {
     .await?;
     let definition = include_str!("../../../catalog/types/github.toml");
     let bench = Bench::defined(&at(&fake, definition, &["github.com", "api.github.com"]))?;
-    let answer = bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await?;
+    let answer = bench.refresh(&secret(), &[]).await?;
     assert_eq!(answer.expiry, Expiry::Never);
     assert_eq!(
         answer.refresh_expire_time,
@@ -237,11 +228,7 @@ async fn github_answers_in_forms_and_deletes_with_json() -> Outcome {
         answer.scopes,
         Some(vec!["repo".to_owned(), "user".to_owned()])
     );
-    let dead = bench
-        .client
-        .refresh(bench.registration(), &Secret::new("dead"), &[])
-        .await
-        .err();
+    let dead = bench.refresh(&Secret::new("dead"), &[]).await.err();
     assert_eq!(
         dead.map(|failure| failure.kind),
         Some(TokenFailureKind::GrantRejected)
@@ -272,25 +259,15 @@ async fn share_point_s_tenant_stands_in_the_path() -> Outcome {
     let definition = include_str!("../../../catalog/types/share_point.toml");
     let hosts = ["login.microsoftonline.com", "graph.microsoft.com"];
     let mut bench = Bench::defined(&at(&fake, definition, &hosts))?;
-    bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await?;
+    bench.refresh(&secret(), &[]).await?;
     bench
         .config
         .insert("tenant".to_owned(), "acme.test".to_owned());
-    bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await?;
+    bench.refresh(&secret(), &[]).await?;
     bench
         .config
         .insert("tenant".to_owned(), "../../evil".to_owned());
-    let failure = bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await
-        .err();
+    let failure = bench.refresh(&secret(), &[]).await.err();
     assert_eq!(
         failure.map(|failure| failure.kind),
         Some(TokenFailureKind::NotSent)
@@ -320,15 +297,12 @@ async fn share_point_s_tenant_stands_in_the_path() -> Outcome {
 async fn scopes_are_repeated_where_the_definition_says_so() -> Outcome {
     let fake = Fake::start(|_| Json(json!({"access_token": "t"})).into_response()).await?;
     let definition = include_str!("../../../catalog/types/googlecalendar.toml");
-    let repeating = format!("{definition}\n[refresh]\nrepeat_scopes = true\n");
+    let repeating = definition.replace("[refresh]", "[refresh]\nrepeat_scopes = true");
     let hosts = ["accounts.google.com", "oauth2.googleapis.com"];
     for (definition, expected) in [(definition, None), (repeating.as_str(), Some("a b"))] {
         let bench = Bench::defined(&at(&fake, definition, &hosts))?;
         let scopes = ["a".to_owned(), "b".to_owned()];
-        bench
-            .client
-            .refresh(bench.registration(), &secret(), &scopes)
-            .await?;
+        bench.refresh(&secret(), &scopes).await?;
         let asked = fake.asked().pop().ok_or("nothing asked")?;
         assert_eq!(asked.form().get("scope").map(String::as_str), expected);
     }

@@ -116,10 +116,7 @@ async fn the_operator_chooses_the_authentication() -> Outcome {
             .config
             .insert("token_auth_method".to_owned(), method.to_owned());
         let refresh_token = secret();
-        bench
-            .client
-            .refresh(bench.registration(), &refresh_token, &["a".to_owned()])
-            .await?;
+        bench.refresh(&refresh_token, &["a".to_owned()]).await?;
         let asked = fake.asked().pop().ok_or("nothing asked")?;
         assert_eq!(asked.header("authorization"), "");
         let form = asked.form();
@@ -135,11 +132,7 @@ async fn the_operator_chooses_the_authentication() -> Outcome {
     bench
         .config
         .insert("token_auth_method".to_owned(), "magic".to_owned());
-    let failure = bench
-        .client
-        .refresh(bench.registration(), &secret(), &[])
-        .await
-        .err();
+    let failure = bench.refresh(&secret(), &[]).await.err();
     assert_eq!(
         failure.map(|failure| failure.kind),
         Some(TokenFailureKind::NotSent)

@@ -30,11 +30,15 @@ pub(crate) fn vended(vended: &Vended) -> v1::VendedConnection {
         connection_id: vended.connection_id.to_string(),
         generation: vended.generation.0,
         account: account(&vended.account),
-        warnings: vended.warnings.iter().copied().map(warning).collect(),
+        warnings: vended
+            .warnings
+            .iter()
+            .map(|&kind| warning(kind, vended.needs_user_by))
+            .collect(),
     }
 }
 
-fn warning(warning: Warning) -> v1::Warning {
+fn warning(warning: Warning, needs_user_by: Option<Timestamp>) -> v1::Warning {
     let (code, message) = match warning {
         Warning::RenewalFailing => (
             v1::WarningCode::RenewalFailing,
@@ -48,6 +52,10 @@ fn warning(warning: Warning) -> v1::Warning {
             v1::WarningCode::NotRenewable,
             "the token cannot be renewed; the user has to connect again when it runs out",
         ),
+        Warning::ConsentExpires => (
+            v1::WarningCode::ConsentExpires,
+            "the grant is over or ends soon; the user has to connect again",
+        ),
         Warning::ScopesMissing => (
             v1::WarningCode::ScopesMissing,
             "the user did not grant all scopes; see missing_scopes",
@@ -60,7 +68,9 @@ fn warning(warning: Warning) -> v1::Warning {
     v1::Warning {
         code: code.into(),
         message: message.to_owned(),
-        needs_user_by_time: None,
+        needs_user_by_time: needs_user_by
+            .filter(|_| warning.needs_user())
+            .map(timestamp),
     }
 }
 

@@ -74,7 +74,7 @@ async fn a_closed_connection_did_not_redeem_and_a_lost_answer_did() {
     faults.push(Endpoint::Token, Fault::LoseAnswer);
     assert!(person.refresh(&tokens.refresh).await.is_err());
     assert_eq!(ledger.redemptions_of(&tokens.refresh), 1);
-    assert!(!ledger.is_refresh_token_live(&tokens.refresh));
+    assert!(!ledger.is_redeemable(&tokens.refresh));
 }
 
 #[tokio::test]

@@ -4,7 +4,13 @@
 
 mod app;
 mod browser;
+mod classes;
+mod clients;
 mod codes;
 mod faults;
+mod imported;
+mod misanswers;
+mod mischief;
+mod oracle;
 mod person;
 mod refreshes;

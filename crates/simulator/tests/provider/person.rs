@@ -4,7 +4,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Response;
 use ring::digest;
 use serde_json::Value;
-use tokend_simulator::{Behaviour, Browser, Client, Page, Simulator, SimulatorOptions};
+use tokend_simulator::{
+    Behaviour, Browser, Client, FamilyState, Page, Simulator, SimulatorOptions,
+};
 
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
 
@@ -25,13 +27,16 @@ pub(crate) struct Tokens {
 
 impl Person {
     pub(crate) async fn new(behaviour: Behaviour) -> Self {
-        let client = Client::new("client-1");
-        let clients = vec![client.clone()];
-        let options = SimulatorOptions {
-            clients,
+        Self::at(SimulatorOptions {
             behaviour,
             ..SimulatorOptions::default()
-        };
+        })
+        .await
+    }
+
+    pub(crate) async fn at(mut options: SimulatorOptions) -> Self {
+        let client = Client::new("client-1");
+        options.clients.push(client.clone());
         let simulator = Simulator::start(options).await.unwrap();
         _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -83,10 +88,18 @@ impl Person {
 
     /// A token request with HTTP basic authentication and a form.
     pub(crate) async fn call(&self, parameters: &[(&str, &str)]) -> reqwest::Result<Response> {
+        self.call_as(&self.client, parameters).await
+    }
+
+    async fn call_as(
+        &self,
+        client: &Client,
+        parameters: &[(&str, &str)],
+    ) -> reqwest::Result<Response> {
         let url = format!("{}/token", self.simulator.base_url());
         self.http
             .post(url)
-            .basic_auth(&self.client.id, Some(&self.client.secret))
+            .basic_auth(&client.id, Some(&client.secret))
             .form(parameters)
             .send()
             .await
@@ -108,6 +121,43 @@ impl Person {
             ("refresh_token", refresh_token),
         ])
         .await
+    }
+
+    /// A refresh by another client.
+    pub(crate) async fn refresh_as(
+        &self,
+        client: &Client,
+        refresh_token: &str,
+    ) -> reqwest::Result<Response> {
+        let parameters = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token),
+        ];
+        self.call_as(client, &parameters).await
+    }
+
+    /// A refresh that has to succeed.
+    pub(crate) async fn refreshed(&self, refresh_token: &str) -> Tokens {
+        Tokens::of(self.refresh(refresh_token).await.unwrap()).await
+    }
+
+    /// A refresh that has to fail for the grant; the grant's state afterwards.
+    pub(crate) async fn rejected(&self, refresh_token: &str) -> FamilyState {
+        let refused = error(self.refresh(refresh_token).await.unwrap()).await;
+        assert_eq!(refused, (400, "invalid_grant".to_owned()));
+        let ledger = self.simulator.ledger();
+        ledger
+            .family_state(ledger.family_of(refresh_token).unwrap())
+            .unwrap()
+    }
+
+    /// A grant without a browser, with both tokens.
+    pub(crate) fn granted(&self) -> Tokens {
+        let issued = self.simulator.grant("client-1", "user-1", &["calendar"]);
+        Tokens {
+            access: issued.access_token,
+            refresh: issued.refresh_token.unwrap(),
+        }
     }
 
     /// A whole authorization.

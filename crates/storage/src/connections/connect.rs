@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use tokend_model::{
     Connection, ConnectionStatus, Credential, Generation, Timestamp,
-    ports::{NewConnection, StorageError},
+    ports::{ChangedSubject, NewConnection, StorageError},
 };
 
 use super::{
@@ -18,7 +18,8 @@ use super::{
 use crate::{
     Storage,
     authorizations::complete,
-    columns::{expiry_columns, list_text, map_text, owner_columns},
+    changes::announce,
+    columns::{expiry_columns, list_text, map_text, milliseconds, owner_columns},
     entities::{connection, connection_usage, connector, credential},
     faults::{by_meaning, corrupt},
 };
@@ -68,10 +69,21 @@ pub(crate) async fn connect(
         .exec_without_returning(transaction)
         .await
         .map_err(by_meaning)?;
-    if let Some(authorization) = &new.authorization {
-        complete(transaction, &new.workspace, authorization, &row.id).await?;
+    let connection = read_connection(row, usage)?;
+    if connection.generation != Generation::FIRST {
+        let subject = ChangedSubject::Connection(connection.id.clone());
+        announce(transaction, &new.workspace, &subject).await?;
     }
-    read_connection(row, usage)
+    if let Some(authorization) = &new.authorization {
+        complete(
+            transaction,
+            &new.workspace,
+            authorization,
+            connection.id.as_str(),
+        )
+        .await?;
+    }
+    Ok(connection)
 }
 
 /// One at a time under a connector: two first connections of one owner must not both be inserted.
@@ -161,6 +173,8 @@ fn new_row(
         last_failure: None,
         retry_time: None,
         accused_time: None,
+        renewal_time: milliseconds(new.renewal_time),
+        uncertain_since: None,
         create_time: existing.map_or(now.timestamp_millis(), |row| row.create_time),
         authorize_time: now.timestamp_millis(),
         refresh_time: new.answer.receive_time.timestamp_millis(),

@@ -2,7 +2,7 @@
 //! connector, connection, then what belongs to the connection, then the authorization.
 
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, ExprTrait, LockType},
 };
 use tokend_model::{ConnectionId, Credential, WorkspaceName, ports::StorageError};
@@ -10,7 +10,7 @@ use tokend_model::{ConnectionId, Credential, WorkspaceName, ports::StorageError}
 use super::row::read_credential;
 use crate::{
     Storage,
-    entities::{connection, credential, refresh_claim},
+    entities::{connection, credential, orphan, refresh_claim},
     faults::by_meaning,
     refreshes::CLAIM_CLOSED,
 };
@@ -30,30 +30,36 @@ pub(crate) async fn lock_connection(
         .map_err(by_meaning)
 }
 
-/// The present credential of a locked connection.
-pub(crate) async fn present_credential(
-    transaction: &DatabaseTransaction,
-    storage: &Storage,
-    connection: &connection::Model,
-) -> Result<Option<Credential>, StorageError> {
-    credential::Entity::find_by_id((connection.id.clone(), connection.generation))
-        .one(transaction)
-        .await
-        .map_err(by_meaning)?
-        .map(|row| read_credential(row, &storage.keyring))
-        .transpose()
-}
-
-/// The same for those that go on without it: what cannot be read must not keep anybody from erasing or
-/// replacing it.
+/// A connection's present credential, for those who can go on without it: what cannot be read must not keep
+/// anybody from erasing or replacing it.
 pub(crate) async fn readable_credential(
     transaction: &DatabaseTransaction,
     storage: &Storage,
     connection: &connection::Model,
 ) -> Result<Option<Credential>, StorageError> {
-    match present_credential(transaction, storage, connection).await {
+    let key = (connection.id.clone(), connection.generation);
+    find_readable_credential(transaction, storage, &connection.workspace, key).await
+}
+
+/// The same by connection and generation.
+pub(crate) async fn find_readable_credential<C: ConnectionTrait>(
+    connection: &C,
+    storage: &Storage,
+    workspace: &str,
+    key: (String, i64),
+) -> Result<Option<Credential>, StorageError> {
+    let id = key.0.clone();
+    let found = credential::Entity::find_by_id(key)
+        .filter(credential::Column::Workspace.eq(workspace))
+        .one(connection)
+        .await
+        .map_err(by_meaning)?;
+    match found
+        .map(|row| read_credential(row, &storage.keyring))
+        .transpose()
+    {
         Err(error @ StorageError::Corrupt { .. }) => {
-            tracing::warn!(connection = connection.id, %error, "a credential is dropped unread");
+            tracing::warn!(connection = id, %error, "a credential is left out unread");
             Ok(None)
         }
         result => result,
@@ -78,13 +84,18 @@ pub(crate) async fn close_claims(
     Ok(())
 }
 
-/// Removes a locked connection's credentials.
+/// Removes a locked connection's credentials, and the answers that came too late to become one.
 pub(crate) async fn delete_credentials(
     transaction: &DatabaseTransaction,
     connection_id: &str,
 ) -> Result<(), StorageError> {
     credential::Entity::delete_many()
         .filter(credential::Column::ConnectionId.eq(connection_id))
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    orphan::Entity::delete_many()
+        .filter(orphan::Column::ConnectionId.eq(connection_id))
         .exec(transaction)
         .await
         .map_err(by_meaning)?;

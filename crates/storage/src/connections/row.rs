@@ -13,7 +13,7 @@ use crate::{
     },
     entities::{connection, connection_usage, credential},
     faults::corrupt,
-    sealed::{ACCESS_TOKEN, REFRESH_TOKEN, SealedRow},
+    sealed::{CREDENTIAL_TOKENS, SealedRow, TokenColumns},
 };
 
 /// Reads a connection and its use counts.
@@ -57,7 +57,9 @@ pub(crate) fn read_connection(
             last_failure: row.last_failure,
             retry_time: optional_time("connections.retry_time", row.retry_time)?,
             accused_time: optional_time("connections.accused_time", row.accused_time)?,
+            uncertain_since: optional_time("connections.uncertain_since", row.uncertain_since)?,
         },
+        renewal_time: optional_time("connections.renewal_time", row.renewal_time)?,
         create_time: time("connections.create_time", row.create_time)?,
         authorize_time: time("connections.authorize_time", row.authorize_time)?,
         refresh_time: time("connections.refresh_time", row.refresh_time)?,
@@ -71,29 +73,14 @@ pub(crate) fn read_credential(
     row: credential::Model,
     keyring: &Keyring,
 ) -> Result<Credential, StorageError> {
-    let generation = count("credentials.generation", row.generation)?;
+    let (workspace, id) = (row.workspace.clone(), row.connection_id.clone());
     let sealed = SealedRow {
         keyring,
-        workspace: &row.workspace,
-        id: &row.connection_id,
-        generation,
+        workspace: &workspace,
+        id: &id,
+        generation: count("credentials.generation", row.generation)?,
     };
-    Ok(Credential {
-        generation: Generation(generation),
-        access_token: sealed.open(ACCESS_TOKEN, &row.access_token)?,
-        token_type: row.token_type,
-        refresh_token: row
-            .refresh_token
-            .map(|token| sealed.open(REFRESH_TOKEN, &token))
-            .transpose()?,
-        expiry: expiry("credentials.expiry", &row.expiry, row.expire_time)?,
-        refresh_expire_time: optional_time(
-            "credentials.refresh_expire_time",
-            row.refresh_expire_time,
-        )?,
-        scopes: list("credentials.scopes", &row.scopes)?,
-        receive_time: time("credentials.receive_time", row.receive_time)?,
-    })
+    open_credential(row, &sealed, &CREDENTIAL_TOKENS)
 }
 
 /// Seals a credential's tokens into a row of the connection.
@@ -109,17 +96,51 @@ pub(crate) fn write_credential(
         id: connection_id,
         generation: credential.generation.0,
     };
+    seal_credential(connection_id, credential, &sealing, &CREDENTIAL_TOKENS)
+}
+
+/// Opens the tokens of a credential that were sealed for some columns of a row.
+pub(crate) fn open_credential(
+    row: credential::Model,
+    sealed: &SealedRow<'_>,
+    columns: &TokenColumns,
+) -> Result<Credential, StorageError> {
+    Ok(Credential {
+        generation: Generation(sealed.generation),
+        access_token: sealed.open(columns.access, &row.access_token)?,
+        token_type: row.token_type,
+        refresh_token: row
+            .refresh_token
+            .map(|token| sealed.open(columns.refresh, &token))
+            .transpose()?,
+        expiry: expiry("credentials.expiry", &row.expiry, row.expire_time)?,
+        refresh_expire_time: optional_time(
+            "credentials.refresh_expire_time",
+            row.refresh_expire_time,
+        )?,
+        scopes: list("credentials.scopes", &row.scopes)?,
+        receive_time: time("credentials.receive_time", row.receive_time)?,
+    })
+}
+
+/// Seals a credential's tokens for some columns of a row.
+pub(crate) fn seal_credential(
+    connection_id: &str,
+    credential: &Credential,
+    sealing: &SealedRow<'_>,
+    columns: &TokenColumns,
+) -> Result<credential::Model, StorageError> {
     let (expiry, expire_time) = expiry_columns(credential.expiry);
     Ok(credential::Model {
         connection_id: connection_id.to_owned(),
         generation: i64::from(credential.generation.0),
-        workspace: workspace.as_str().to_owned(),
-        access_token: sealing.seal(ACCESS_TOKEN, &credential.access_token)?,
+        workspace: sealing.workspace.to_owned(),
+        access_token: sealing.seal(columns.access, &credential.access_token)?,
         token_type: credential.token_type.clone(),
         refresh_token: credential
             .refresh_token
             .as_ref()
-            .map(|token| sealing.seal(REFRESH_TOKEN, token))
+            .map(|token| sealing.seal(columns.refresh, token))
             .transpose()?,
         expiry: expiry.to_owned(),
         expire_time,

@@ -30,6 +30,8 @@ pub(crate) struct Model {
     pub(crate) last_failure: Option<String>,
     pub(crate) retry_time: Option<i64>,
     pub(crate) accused_time: Option<i64>,
+    pub(crate) renewal_time: Option<i64>,
+    pub(crate) uncertain_since: Option<i64>,
     pub(crate) create_time: i64,
     pub(crate) authorize_time: i64,
     pub(crate) refresh_time: i64,

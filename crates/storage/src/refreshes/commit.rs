@@ -2,48 +2,84 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    sea_query::{Expr, LockType},
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    QueryFilter,
+    sea_query::{Expr, ExprTrait, LockType},
 };
 use tokend_model::{
     ConnectionStatus, Credential,
-    ports::{Claim, StorageError},
+    ports::{ChangedSubject, Claim, CommitOutcome, Renewed, StorageError},
 };
 
-use super::{CLAIM_COMMITTED, lock_claim, lock_claimed, remaining};
+use super::{CLAIM_COMMITTED, CLAIM_OPEN, can_refresh, orphans};
 use crate::{
     Storage,
-    columns::{expiry_columns, list_text},
+    changes::announce,
+    columns::{expiry_columns, list_text, milliseconds},
+    connect::clock,
     connections::{
-        locked::{lock_connection, present_credential},
+        locked::{find_readable_credential, lock_connection},
         row::write_credential,
     },
-    database_clock,
     entities::{connection, credential, refresh_claim},
     faults::by_meaning,
 };
 
 /// Compare-and-swap on the generation, fenced by live claims; the generation before stays as a fallback, older
-/// ones go.
+/// ones go. What comes too late is kept as an orphan.
 pub(crate) async fn commit(
     transaction: &DatabaseTransaction,
     storage: &Storage,
     claim: &Claim,
-    credential: &Credential,
-) -> Result<bool, StorageError> {
-    if lock_claimed(transaction, claim).await?.is_none() {
-        return is_committed(transaction, storage, claim, credential).await;
-    }
-    let Some(present) = lock_claim(transaction, &claim.connection_id).await? else {
-        return Ok(false);
+    renewed: &Renewed,
+) -> Result<CommitOutcome, StorageError> {
+    let lock = LockType::NoKeyUpdate;
+    let row = lock_connection(transaction, &claim.workspace, &claim.connection_id, lock).await?;
+    let Some(row) = row.filter(|row| row.status != ConnectionStatus::Revoked.as_str()) else {
+        return Ok(CommitOutcome::Gone);
     };
-    let now = database_clock::read(transaction).await?;
-    if !may_commit(&present, claim, now) {
-        return Ok(false);
+    let is_next = can_refresh(&row, claim.base) && close_for_all(transaction, claim).await?;
+    if is_next {
+        store(transaction, storage, claim, renewed).await?;
+    } else if !is_committed(transaction, storage, claim, &renewed.credential).await? {
+        orphans::keep(transaction, &storage.keyring, claim, &renewed.credential).await?;
+        return Ok(CommitOutcome::Orphaned);
     }
+    Ok(CommitOutcome::Committed)
+}
+
+/// From here on whoever holds a claim on the generation comes too late; `false` if this one does. Nobody took its
+/// claim over: it may commit, deadline or not. Somebody did and brought nothing, or died over it: it may, since this
+/// answer may hold the only refresh token that is alive. Somebody is still at it: no, theirs is the later answer.
+async fn close_for_all(
+    transaction: &DatabaseTransaction,
+    claim: &Claim,
+) -> Result<bool, StorageError> {
+    use refresh_claim::Column;
+    let now = Expr::cust(clock(transaction.get_database_backend()));
+    let nobody_else = Condition::any()
+        .add(Column::Epoch.eq(claim.epoch))
+        .add(Column::State.ne(CLAIM_OPEN))
+        .add(Expr::col(Column::DeadlineAt).lte(0).and(now.ne(0)));
+    let result = refresh_claim::Entity::update_many()
+        .col_expr(Column::State, Expr::value(CLAIM_COMMITTED))
+        .filter(Column::ConnectionId.eq(claim.connection_id.as_str()))
+        .filter(Column::State.ne(CLAIM_COMMITTED))
+        .filter(nobody_else)
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok(result.rows_affected == 1)
+}
+
+async fn store(
+    transaction: &DatabaseTransaction,
+    storage: &Storage,
+    claim: &Claim,
+    renewed: &Renewed,
+) -> Result<(), StorageError> {
     let id = claim.connection_id.as_str();
-    set_committed(transaction, id).await?;
-    let sealed = write_credential(&claim.workspace, id, credential, &storage.keyring)?;
+    let sealed = write_credential(&claim.workspace, id, &renewed.credential, &storage.keyring)?;
     credential::Entity::insert(sealed.into_active_model())
         .exec_without_returning(transaction)
         .await
@@ -55,37 +91,20 @@ pub(crate) async fn commit(
         .await
         .map_err(by_meaning)?;
     connection::Entity::update_many()
-        .set(renewed(credential))
+        .set(next_generation(renewed))
         .filter(connection::Column::Id.eq(id))
         .exec(transaction)
         .await
         .map_err(by_meaning)?;
-    Ok(true)
-}
-
-/// Whether an answer for the present generation may still be stored. Nobody took its claim over: yes, deadline or
-/// not. Somebody did and brought nothing, or died over it: yes, since this answer may hold the only refresh token
-/// that is alive. Somebody is still at it: no, theirs is the later answer.
-fn may_commit(present: &refresh_claim::Model, claim: &Claim, now: i64) -> bool {
-    let own = present.epoch == claim.epoch;
-    present.state != CLAIM_COMMITTED && (own || remaining(present, now).is_none())
-}
-
-/// From here on whoever holds the claim comes too late.
-async fn set_committed(
-    transaction: &DatabaseTransaction,
-    connection_id: &str,
-) -> Result<(), StorageError> {
-    refresh_claim::Entity::update_many()
-        .col_expr(refresh_claim::Column::State, Expr::value(CLAIM_COMMITTED))
-        .filter(refresh_claim::Column::ConnectionId.eq(connection_id))
-        .exec(transaction)
-        .await
-        .map_err(by_meaning)?;
+    if renewed.supersedes_at_once {
+        let subject = ChangedSubject::Connection(claim.connection_id.clone());
+        announce(transaction, &claim.workspace, &subject).await?;
+    }
     Ok(())
 }
 
-fn renewed(credential: &Credential) -> connection::ActiveModel {
+fn next_generation(renewed: &Renewed) -> connection::ActiveModel {
+    let credential = &renewed.credential;
     let (expiry, expire_time) = expiry_columns(credential.expiry);
     connection::ActiveModel {
         generation: Set(i64::from(credential.generation.0)),
@@ -98,32 +117,29 @@ fn renewed(credential: &Credential) -> connection::ActiveModel {
         last_failure: Set(None),
         retry_time: Set(None),
         accused_time: Set(None),
+        uncertain_since: Set(None),
+        renewal_time: Set(milliseconds(renewed.renewal_time)),
         refresh_time: Set(credential.receive_time.timestamp_millis()),
         ..Default::default()
     }
 }
 
 /// Whether this very credential was committed before: a commit whose answer was lost is tried again, and must then
-/// be told that it succeeded.
+/// be told that it succeeded, even where the next one is under way or done.
 async fn is_committed(
     transaction: &DatabaseTransaction,
     storage: &Storage,
     claim: &Claim,
     credential: &Credential,
 ) -> Result<bool, StorageError> {
-    let lock = LockType::NoKeyUpdate;
-    let row = lock_connection(transaction, &claim.workspace, &claim.connection_id, lock).await?;
-    let Some(row) = row.filter(|row| row.generation == i64::from(credential.generation.0)) else {
-        return Ok(false);
-    };
-    let committed = refresh_claim::Entity::find_by_id(claim.connection_id.as_str())
-        .filter(refresh_claim::Column::State.eq(CLAIM_COMMITTED))
-        .one(transaction)
-        .await
-        .map_err(by_meaning)?;
-    if committed.is_none() {
-        return Ok(false);
-    }
-    let stored = present_credential(transaction, storage, &row).await?;
-    Ok(stored.is_some_and(|stored| stored.access_token == credential.access_token))
+    let key = (
+        claim.connection_id.as_str().to_owned(),
+        i64::from(credential.generation.0),
+    );
+    let workspace = claim.workspace.as_str();
+    let stored = find_readable_credential(transaction, storage, workspace, key).await?;
+    Ok(stored.is_some_and(|stored| {
+        stored.access_token == credential.access_token
+            && stored.refresh_token != credential.refresh_token
+    }))
 }

@@ -10,12 +10,13 @@ use futures::FutureExt;
 use sea_orm::{ConnectionTrait, Statement};
 use tokend_model::{
     ConnectionUse, Generation, WorkspaceName,
-    ports::{ClaimOutcome, Connections, Refreshes},
+    ports::{ClaimOutcome, Connections},
 };
 
 use crate::{
+    attempts::{claim, commit, renewed},
     rig::Rig,
-    sample::{at, credential, stored_connection, workspace},
+    sample::{at, stored_connection, workspace},
 };
 
 cases!(callers_that_go_away_leave_no_transaction_behind);
@@ -32,12 +33,11 @@ async fn callers_that_go_away_leave_no_transaction_behind(rig: Rig) {
             last_use_time: at(1),
         }];
         let refresh = async {
-            let (storage, zero) = (&rig.storage, Duration::ZERO);
-            let claim = storage.claim(&workspace(), &new.id, base, "a", zero).await;
-            if let ClaimOutcome::Claimed(claim) = claim.unwrap() {
-                storage.commit(&claim, &credential()).await.unwrap();
+            let claim = claim(&rig, &new, base.0, Duration::ZERO).await;
+            if let ClaimOutcome::Claimed(claimed) = claim {
+                commit(&rig, &claimed.claim, &renewed()).await;
             }
-            storage.record_uses(&one_use).await.unwrap();
+            rig.storage.record_uses(&one_use).await.unwrap();
         };
         go_away(refresh, patience).await;
         let read = Connections::get(&rig.storage, &home, &new.id);

@@ -27,7 +27,6 @@ cases!(
     uses_are_added_up,
     an_account_is_noted,
     first_connections_of_one_owner_become_one,
-    it_answers_when_it_is_there,
 );
 
 fn everything() -> Page {
@@ -48,6 +47,7 @@ async fn a_new_connection_is_read_as_it_was_made(rig: Rig) {
     assert_eq!(made.generation, Generation::FIRST);
     assert_eq!(made.status, ConnectionStatus::Authorized);
     assert_eq!(made.expiry, Expiry::At(at(3600)));
+    assert_eq!(made.renewal_time, new.renewal_time);
     assert_eq!((made.create_time, made.refresh_time), (at(2), at(1)));
     assert_eq!((made.use_count, made.last_use_time), (0, None));
     let got = Connections::get(&rig.storage, &workspace(), &new.id)
@@ -80,9 +80,11 @@ async fn reconnecting_keeps_the_id_and_counts_on(rig: Rig) {
         .unwrap();
     let mut second = new_connection(user("ada"));
     second.answer.expiry = Expiry::Never;
+    second.renewal_time = Some(at(7000));
     let made = rig.storage.connect(&second, at(50)).await.unwrap();
     assert_eq!(made.id, first.id);
     assert_eq!(made.generation, Generation(2));
+    assert_eq!(made.renewal_time, second.renewal_time);
     assert_eq!(made.status, ConnectionStatus::Authorized);
     assert_eq!(made.status_reason, "");
     assert_eq!((made.create_time, made.authorize_time), (at(2), at(50)));
@@ -252,6 +254,7 @@ async fn revoking_keeps_the_record_only(rig: Rig) {
     assert_eq!(credential.unwrap().access_token, new.answer.access_token);
     assert_eq!(connection.status, ConnectionStatus::Revoked);
     assert_eq!(connection.status_reason, "BY_USER");
+    assert_eq!(connection.renewal_time, None);
     let read = Connections::get(&rig.storage, &workspace(), &new.id).await;
     assert_eq!(read.unwrap(), Some((connection, None)));
     assert_eq!(rig.execute("DELETE FROM credentials").await, 0);
@@ -329,8 +332,4 @@ async fn first_connections_of_one_owner_become_one(rig: Rig) {
     let mut generations: Vec<_> = made.iter().map(|one| one.generation.0).collect();
     generations.sort_unstable();
     assert!(generations.into_iter().eq(1..=20));
-}
-
-async fn it_answers_when_it_is_there(rig: Rig) {
-    rig.storage.ping().await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! A stolen copy of the database holds no secret, however it is looked at.
 
+use std::time::Duration;
+
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
@@ -7,14 +9,15 @@ use base64::{
 use sea_orm::{ConnectionTrait, Statement};
 use tokend_model::{
     PendingCode, Secret,
-    ports::{Authorizations, ClaimOutcome, Connections, Refreshes},
+    ports::{Authorizations, CommitOutcome, Connections},
 };
 
 use crate::{
+    attempts::{MINUTE, claimed, commit, renewed},
     rig::Rig,
     sample::{
-        at, authorization, credential, hash, new_connection, secret, stored_connector, ticket_use,
-        user, workspace,
+        at, authorization, hash, new_connection, secret, stored_connector, ticket_use, user,
+        workspace,
     },
 };
 
@@ -31,7 +34,7 @@ async fn a_dump_holds_no_secret(rig: Rig) {
     assert!(contains(&dump, b"client-id-in-the-clear"));
     assert!(contains(&dump, b"ada@example.test"));
     assert!(contains(&dump, b"tokend.test/oauth/callback"));
-    assert_eq!(secrets.len(), 7);
+    assert_eq!(secrets.len(), 9);
     for secret in &secrets {
         for form in forms(secret.expose()) {
             assert!(!contains(&dump, form.as_bytes()), "a secret is in the dump");
@@ -45,16 +48,14 @@ async fn store_secrets(rig: &Rig) -> Vec<Secret> {
     let connector = stored_connector(storage).await;
     let new = new_connection(user("ada"));
     storage.connect(&new, at(2)).await.unwrap();
-    let minute = std::time::Duration::from_secs(60);
-    let base = tokend_model::Generation(1);
-    let claim = storage
-        .claim(&workspace(), &new.id, base, "a", minute)
-        .await;
-    let ClaimOutcome::Claimed(claim) = claim.unwrap() else {
-        panic!("not claimed");
-    };
-    let renewed = credential();
-    assert!(storage.commit(&claim, &renewed).await.unwrap());
+    let late = claimed(rig, &new, 1, Duration::ZERO).await;
+    let next = claimed(rig, &new, 1, MINUTE).await;
+    let (orphaned, committed) = (renewed(), renewed());
+    let outcome = commit(rig, &late, &orphaned).await;
+    assert_eq!(outcome, CommitOutcome::Orphaned);
+    let outcome = commit(rig, &next, &committed).await;
+    assert_eq!(outcome, CommitOutcome::Committed);
+    let (orphaned, committed) = (orphaned.credential, committed.credential);
     let (attempt, ticket_use) = (authorization(), ticket_use());
     let pending = PendingCode {
         code: secret(),
@@ -73,8 +74,10 @@ async fn store_secrets(rig: &Rig) -> Vec<Secret> {
         connector.client_secret,
         Some(new.answer.access_token),
         new.answer.refresh_token,
-        Some(renewed.access_token),
-        renewed.refresh_token,
+        Some(committed.access_token),
+        committed.refresh_token,
+        Some(orphaned.access_token),
+        orphaned.refresh_token,
         Some(ticket_use.pkce_verifier),
         Some(pending.code),
     ]

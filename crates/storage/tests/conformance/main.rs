@@ -24,14 +24,23 @@ macro_rules! cases {
 }
 
 mod api_keys;
+mod attempts;
 mod authorizations;
 mod cancellation;
+mod changes;
+mod claims;
 mod connections;
 mod connectors;
+mod deployments;
 mod dump;
+mod durability;
 mod integration_overrides;
+mod journal;
 mod opening;
+mod orphans;
+mod pooler;
 mod refreshes;
+mod renewals;
 mod rig;
 mod sample;
 mod sealing;

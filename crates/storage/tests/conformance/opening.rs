@@ -17,14 +17,18 @@ async fn several_migrate_an_empty_database_at_once(rig: Rig) {
         "refresh_claims",
         "credentials",
         "connection_usage",
+        "orphans",
+        "client_pauses",
         "connections",
         "authorizations",
         "connectors",
+        "changes",
+        "deployments",
         "seaql_migrations",
     ] {
         rig.execute(&format!("DROP TABLE {table}")).await;
     }
-    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 2);
+    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 4);
     let mut replicas = Vec::new();
     for _ in 0..3 {
         let storage = Storage::connect(rig.options.clone(), rig.keyring.clone());

@@ -111,6 +111,7 @@ pub(crate) fn new_connection(owner: Owner) -> NewConnection {
         },
         scopes: texts(&["calendar.read"]),
         keep_refresh_token: false,
+        renewal_time: Some(at(2500)),
         authorization: None,
     }
 }

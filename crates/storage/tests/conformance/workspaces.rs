@@ -1,21 +1,17 @@
 //! A workspace sees, and changes, nothing of another.
 
-use std::time::Duration;
-
 use tokend_model::{
-    AuthorizationState, ConnectionFilter, ConnectorChange, Generation, PendingCode,
+    AuthorizationState, ConnectionFilter, ConnectorChange, PendingCode,
     ports::{
-        Authorizations, Claim, ClaimOutcome, Connections, Connectors, Page, RefreshFailure,
-        Refreshes,
+        Authorizations, Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Connections, Connectors,
+        Page, Refreshes,
     },
 };
 
 use crate::{
+    attempts::{MINUTE, claimed, commit, fail, read, renewed, request},
     rig::Rig,
-    sample::{
-        at, authorization, credential, hash, secret, stored_connection, stranger, ticket_use,
-        workspace,
-    },
+    sample::{at, authorization, hash, secret, stored_connection, stranger, ticket_use, workspace},
 };
 
 cases!(
@@ -72,35 +68,27 @@ async fn connections_are_out_of_sight(rig: Rig) {
 
 async fn claims_are_out_of_reach(rig: Rig) {
     let new = stored_connection(&rig.storage).await;
-    let (storage, base) = (&rig.storage, Generation(1));
-    let minute = Duration::from_secs(60);
-    let claim = storage.claim(&stranger(), &new.id, base, "b", minute).await;
-    assert_eq!(claim.unwrap(), ClaimOutcome::Moved);
-    let claim = storage
-        .claim(&workspace(), &new.id, base, "a", minute)
-        .await;
-    let ClaimOutcome::Claimed(claim) = claim.unwrap() else {
-        panic!("not claimed");
+    let storage = &rig.storage;
+    let strangers = ClaimRequest {
+        workspace: stranger(),
+        ..request(&new, 1)
     };
-    let before = Connections::get(storage, &workspace(), &new.id)
-        .await
-        .unwrap();
+    let claim = storage.claim(&strangers).await;
+    assert_eq!(claim.unwrap(), ClaimOutcome::Moved);
+    let claim = claimed(&rig, &new, 1, MINUTE).await;
+    let before = read(&rig, &new).await;
     let foreign = Claim {
         workspace: stranger(),
         ..claim.clone()
     };
-    assert!(!storage.commit(&foreign, &credential()).await.unwrap());
-    let failure = RefreshFailure {
-        status: tokend_model::ConnectionStatus::Error,
-        status_reason: String::new(),
-        health: tokend_model::RefreshHealth::default(),
-    };
-    storage.fail(&foreign, &failure).await.unwrap();
-    let after = Connections::get(storage, &workspace(), &new.id)
-        .await
-        .unwrap();
-    assert_eq!(before, after);
-    assert!(storage.commit(&claim, &credential()).await.unwrap());
+    let outcome = commit(&rig, &foreign, &renewed()).await;
+    assert_eq!(outcome, CommitOutcome::Gone);
+    fail(&rig, &foreign).await;
+    assert!(!storage.heartbeat(&foreign, None).await.unwrap());
+    assert_eq!(read(&rig, &new).await, before);
+    assert!(storage.heartbeat(&claim, None).await.unwrap());
+    let outcome = commit(&rig, &claim, &renewed()).await;
+    assert_eq!(outcome, CommitOutcome::Committed);
 }
 
 async fn authorizations_are_out_of_reach(rig: Rig) {

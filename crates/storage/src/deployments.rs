@@ -1,0 +1,174 @@
+//! The deployment a database belongs to, and adopting a database for another.
+
+use async_trait::async_trait;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
+    sea_query::{Expr, ExprTrait, LockType, OnConflict},
+};
+use tokend_model::ports::{Deployment, Deployments, StorageError};
+
+use crate::{
+    Storage,
+    connect::no_time_limit,
+    database_clock,
+    entities::{
+        connection,
+        deployment::{ActiveModel, Column, Entity, Model},
+        refresh_claim,
+    },
+    faults::by_meaning,
+    refreshes::{CLAIM_CLOSED, CLAIM_OPEN},
+};
+
+/// The key of the only row.
+const ONLY: i64 = 1;
+
+#[async_trait]
+impl Deployments for Storage {
+    async fn deployment(&self) -> Result<Option<Deployment>, StorageError> {
+        let row = Entity::find_by_id(ONLY)
+            .one(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(row.map(Deployment::from))
+    }
+
+    async fn found(&self, id: &str) -> Result<Deployment, StorageError> {
+        let id = id.to_owned();
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                let row = Model {
+                    only: ONLY,
+                    id,
+                    adoptions: 0,
+                    pulse: 0,
+                };
+                insert_if_absent(transaction, row).await?;
+                lock(transaction).await
+            })
+        })
+        .await
+        .map(Deployment::from)
+    }
+
+    async fn beat(&self, id: &str) -> Result<Deployment, StorageError> {
+        let id = id.to_owned();
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                Entity::update_many()
+                    .col_expr(Column::Pulse, Expr::col(Column::Pulse).add(1))
+                    .filter(Column::Only.eq(ONLY))
+                    .filter(Column::Id.eq(id))
+                    .exec(transaction)
+                    .await
+                    .map_err(by_meaning)?;
+                lock(transaction).await
+            })
+        })
+        .await
+        .map(Deployment::from)
+    }
+
+    async fn adopt(&self, id: &str, past_pulse: i64) -> Result<Deployment, StorageError> {
+        let id = id.to_owned();
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                if let Some(statement) = no_time_limit(transaction.get_database_backend()) {
+                    transaction
+                        .execute_unprepared(statement)
+                        .await
+                        .map_err(by_meaning)?;
+                }
+                let nobodys = Model {
+                    only: ONLY,
+                    id: id.clone(),
+                    adoptions: 0,
+                    pulse: 0,
+                };
+                insert_if_absent(transaction, nobodys).await?;
+                let before = lock(transaction).await?;
+                let after = Model {
+                    only: ONLY,
+                    id,
+                    adoptions: before.adoptions.saturating_add(1),
+                    pulse: Ord::max(before.pulse, past_pulse).saturating_add(1),
+                };
+                let change = ActiveModel {
+                    id: Set(after.id.clone()),
+                    adoptions: Set(after.adoptions),
+                    pulse: Set(after.pulse),
+                    ..Default::default()
+                };
+                Entity::update_many()
+                    .set(change)
+                    .filter(Column::Only.eq(ONLY))
+                    .exec(transaction)
+                    .await
+                    .map_err(by_meaning)?;
+                make_uncertain(transaction).await?;
+                Ok(after)
+            })
+        })
+        .await
+        .map(Deployment::from)
+    }
+}
+
+impl From<Model> for Deployment {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            adoptions: row.adoptions,
+            pulse: row.pulse,
+        }
+    }
+}
+
+async fn insert_if_absent(
+    transaction: &DatabaseTransaction,
+    row: Model,
+) -> Result<(), StorageError> {
+    Entity::insert(row.into_active_model())
+        .on_conflict(OnConflict::column(Column::Only).do_nothing().to_owned())
+        .exec_without_returning(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok(())
+}
+
+/// The row, locked: two who adopt come one after the other.
+async fn lock(transaction: &DatabaseTransaction) -> Result<Model, StorageError> {
+    Entity::find_by_id(ONLY)
+        .lock(LockType::Update)
+        .one(transaction)
+        .await
+        .map_err(by_meaning)?
+        // The database belongs to nobody.
+        .ok_or(StorageError::Changed)
+}
+
+/// Any refresh token may have been redeemed elsewhere since this copy was made, and no claim in it is anybody's.
+async fn make_uncertain(transaction: &DatabaseTransaction) -> Result<(), StorageError> {
+    let now = database_clock::read(transaction).await?;
+    connection::Entity::update_many()
+        .col_expr(
+            connection::Column::UncertainSince,
+            Expr::col(connection::Column::UncertainSince).if_null(now),
+        )
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    refresh_claim::Entity::update_many()
+        .col_expr(
+            refresh_claim::Column::Epoch,
+            Expr::col(refresh_claim::Column::Epoch).add(1),
+        )
+        .col_expr(refresh_claim::Column::State, Expr::value(CLAIM_CLOSED))
+        .filter(refresh_claim::Column::State.eq(CLAIM_OPEN))
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok(())
+}

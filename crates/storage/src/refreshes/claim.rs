@@ -1,0 +1,189 @@
+//! Claiming: one transaction that reads how things stand and writes who goes ahead.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
+    FromQueryResult, IntoActiveModel, Iterable, QueryFilter, Statement,
+    sea_query::{Expr, LockType, OnConflict},
+};
+use tokend_model::{
+    Timestamp,
+    ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, StorageError},
+};
+
+use super::{
+    CLAIM_OPEN, can_refresh, of_connection, orphans, takeover::Standing, whole_milliseconds,
+};
+use crate::{
+    Storage,
+    columns::optional_time,
+    connect::clock,
+    connections::locked::lock_connection,
+    entities::{connection, orphan, refresh_claim},
+    faults::{by_meaning, corrupt},
+};
+
+const WHAT: &str = "connections.uncertain_since";
+
+/// What decides about a claim, at one moment.
+#[derive(FromQueryResult)]
+struct Circumstances {
+    now: i64,
+    paused_until: Option<i64>,
+    orphaned: bool,
+    #[sea_orm(nested)]
+    earlier: Option<Standing>,
+}
+
+/// Claims, takes over, or says why not.
+pub(crate) async fn claim(
+    transaction: &DatabaseTransaction,
+    storage: &Storage,
+    request: ClaimRequest,
+) -> Result<ClaimOutcome, StorageError> {
+    let lock = LockType::NoKeyUpdate;
+    let current = lock_connection(
+        transaction,
+        &request.workspace,
+        &request.connection_id,
+        lock,
+    )
+    .await?;
+    let Some(current) = current.filter(|row| can_refresh(row, request.base)) else {
+        return Ok(ClaimOutcome::Moved);
+    };
+    let Circumstances {
+        now,
+        paused_until,
+        orphaned,
+        earlier,
+    } = circumstances(transaction, &request).await?;
+    let held = earlier
+        .as_ref()
+        .and_then(|standing| standing.remaining(&request.holder, request.takeover, now));
+    if let Some(held) = held {
+        return Ok(ClaimOutcome::Held(held));
+    }
+    if let Some(pause) = paused_until.and_then(|until| until_then(now, until)) {
+        return Ok(ClaimOutcome::Paused(pause));
+    }
+    let uncertain_since =
+        uncertain_since(transaction, &request, &current, earlier.as_ref()).await?;
+    let epoch = earlier.map_or(1, |standing| standing.epoch.saturating_add(1));
+    write(transaction, &request, epoch, now).await?;
+    let orphan = if orphaned {
+        let untried = of_connection(&request.connection_id)
+            .filter(orphan::Column::BaseGeneration.eq(i64::from(request.base.0)))
+;
+        let found = orphans::newest_first(transaction, untried, &storage.keyring).await?;
+        found.into_iter().next()
+    } else {
+        None
+    };
+    Ok(ClaimOutcome::Claimed(Claimed {
+        claim: Claim {
+            workspace: request.workspace,
+            connection_id: request.connection_id,
+            epoch,
+            base: request.base,
+        },
+        uncertain_since,
+        orphan,
+    }))
+}
+
+/// Read in one statement, under the lock of the connection. The clock is read after the claim's row was locked:
+/// waiting for a heartbeat must not use up anybody's time.
+async fn circumstances(
+    transaction: &DatabaseTransaction,
+    request: &ClaimRequest,
+) -> Result<Circumstances, StorageError> {
+    let backend = transaction.get_database_backend();
+    let lock = match backend {
+        DatabaseBackend::Postgres => "FOR NO KEY UPDATE",
+        _ => "",
+    };
+    let query = format!(
+        "WITH earlier AS (\
+            SELECT epoch, holder, base_generation, started_at, heartbeat_at, deadline_at, state \
+            FROM refresh_claims WHERE connection_id = $1 {lock}) \
+        SELECT {now} AS now, pause.until_time AS paused_until, EXISTS (\
+            SELECT 1 FROM orphans WHERE connection_id = $1 AND base_generation = $2 ) AS orphaned, \
+            earlier.* \
+        FROM (SELECT 1 AS one) AS always LEFT JOIN earlier ON TRUE \
+        LEFT JOIN client_pauses AS pause ON pause.integration_type = $3 AND pause.client_id = $4",
+        now = clock(backend),
+    );
+    let values = [
+        request.connection_id.as_str().into(),
+        i64::from(request.base.0).into(),
+        request.registration.integration_type.as_str().into(),
+        request.registration.client_id.as_str().into(),
+    ];
+    Circumstances::find_by_statement(Statement::from_sql_and_values(backend, query, values))
+        .one(transaction)
+        .await
+        .map_err(by_meaning)?
+        .ok_or_else(|| corrupt("refresh_claims", "reading it gave no answer"))
+}
+
+/// What earlier attempts leave. One that was open until now may have got as far as the provider.
+async fn uncertain_since(
+    transaction: &DatabaseTransaction,
+    request: &ClaimRequest,
+    current: &connection::Model,
+    earlier: Option<&Standing>,
+) -> Result<Option<Timestamp>, StorageError> {
+    let taken_over = earlier.filter(|standing| {
+        standing.is_open() && standing.base_generation == i64::from(request.base.0)
+    });
+    let (None, Some(taken_over)) = (current.uncertain_since, taken_over) else {
+        return optional_time(WHAT, current.uncertain_since);
+    };
+    connection::Entity::update_many()
+        .col_expr(
+            connection::Column::UncertainSince,
+            Expr::value(taken_over.started_at),
+        )
+        .filter(connection::Column::Id.eq(&current.id))
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    optional_time(WHAT, Some(taken_over.started_at))
+}
+
+async fn write(
+    transaction: &DatabaseTransaction,
+    request: &ClaimRequest,
+    epoch: i64,
+    now: i64,
+) -> Result<(), StorageError> {
+    let row = refresh_claim::Model {
+        connection_id: request.connection_id.as_str().to_owned(),
+        workspace: request.workspace.as_str().to_owned(),
+        epoch,
+        holder: request.holder.to_string(),
+        base_generation: i64::from(request.base.0),
+        started_at: now,
+        heartbeat_at: now,
+        deadline_at: now.saturating_add(whole_milliseconds(request.time_to_live)),
+        state: CLAIM_OPEN.to_owned(),
+    };
+    let replace = OnConflict::column(refresh_claim::Column::ConnectionId)
+        .update_columns(refresh_claim::Column::iter())
+        .to_owned();
+    refresh_claim::Entity::insert(row.into_active_model())
+        .on_conflict(replace)
+        .exec_without_returning(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok(())
+}
+
+fn until_then(now: i64, then: i64) -> Option<Duration> {
+    u64::try_from(then.saturating_sub(now))
+        .ok()
+        .filter(|&left| left > 0)
+        .map(Duration::from_millis)
+}

@@ -1,0 +1,91 @@
+//! What a refresh that brought nothing leaves: the connection's health, its next time, and a client's pause.
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    sea_query::{CaseStatement, Expr, ExprTrait, OnConflict},
+};
+use tokend_model::{
+    Timestamp,
+    ports::{Claim, ClientRegistration, RefreshFailure, StorageError},
+};
+
+use super::{CLAIM_CLOSED, lock_claimed, own};
+use crate::{
+    columns::milliseconds,
+    entities::{
+        client_pause::{self, Column},
+        connection, refresh_claim,
+    },
+    faults::by_meaning,
+};
+
+/// Closes the claim and records the failure, unless the claim is no longer its holder's.
+pub(crate) async fn fail(
+    transaction: &DatabaseTransaction,
+    claim: &Claim,
+    failure: &RefreshFailure,
+) -> Result<(), StorageError> {
+    if lock_claimed(transaction, claim).await?.is_none() {
+        return Ok(());
+    }
+    let close = own(claim).col_expr(refresh_claim::Column::State, Expr::value(CLAIM_CLOSED));
+    if close
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?
+        .rows_affected
+        == 0
+    {
+        return Ok(());
+    }
+    let health = &failure.health;
+    let change = connection::ActiveModel {
+        status: Set(failure.status.as_str().to_owned()),
+        status_reason: Set(failure.status_reason.clone()),
+        consecutive_failures: Set(i64::from(health.consecutive_failures)),
+        last_failure: Set(health.last_failure.clone()),
+        retry_time: Set(milliseconds(health.retry_time)),
+        accused_time: Set(milliseconds(health.accused_time)),
+        renewal_time: sea_orm::ActiveValue::NotSet,
+        uncertain_since: Set(milliseconds(health.uncertain_since)),
+        ..Default::default()
+    };
+    connection::Entity::update_many()
+        .set(change)
+        .filter(connection::Column::Id.eq(claim.connection_id.as_str()))
+        .exec(transaction)
+        .await
+        .map_err(by_meaning)?;
+    match &failure.pause {
+        Some((registration, until)) => pause(transaction, registration, *until).await,
+        None => Ok(()),
+    }
+}
+
+/// Keeps the later end where the client is paused already.
+async fn pause(
+    transaction: &DatabaseTransaction,
+    registration: &ClientRegistration,
+    until: Timestamp,
+) -> Result<(), StorageError> {
+    let until = until.timestamp_millis();
+    let present = || Expr::col((client_pause::Entity, Column::UntilTime));
+    let later = CaseStatement::new()
+        .case(present().gt(until), present())
+        .finally(until);
+    let row = client_pause::ActiveModel {
+        integration_type: Set(registration.integration_type.as_str().to_owned()),
+        client_id: Set(registration.client_id.clone()),
+        until_time: Set(until),
+    };
+    let keep_later = OnConflict::columns([Column::IntegrationType, Column::ClientId])
+        .value(Column::UntilTime, later)
+        .to_owned();
+    client_pause::Entity::insert(row)
+        .on_conflict(keep_later)
+        .exec_without_returning(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok(())
+}

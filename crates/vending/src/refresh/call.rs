@@ -1,0 +1,60 @@
+//! The call itself: once, within the claim's time, with a heartbeat beside it.
+
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use tokend_model::{RawTokenAnswer, Secret, TokenFailure, TokenFailureKind};
+use tokio::time::Instant;
+
+use super::attempt::Attempt;
+use crate::Vending;
+
+/// How often the holder of a claim says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+impl Vending {
+    /// Redeems the token. Nothing is sent twice and nothing is sent late; who has the claim afterwards is for the
+    /// commit to find out.
+    pub(super) async fn redeem(
+        &self,
+        attempt: &Attempt,
+        refresh_token: &Secret,
+        first: bool,
+    ) -> Result<RawTokenAnswer, TokenFailure> {
+        let began = if first {
+            attempt.claiming
+        } else {
+            Instant::now()
+        };
+        let server = &self.shared.ports.authorization_server;
+        let scopes = &attempt.subject.credential.scopes;
+        let call = server.redeem_refresh_token(attempt.registration(), refresh_token, scopes);
+        let in_time = tokio::time::timeout_at(began + self.shared.options.claim_time_to_live, call);
+        let heartbeats = std::pin::pin!(self.keep_claim(attempt));
+        // Both are driven at once: a database that hangs must not keep the answer from being read.
+        let called = match select(std::pin::pin!(in_time), heartbeats).await {
+            Either::Left((called, _)) => called,
+            Either::Right(((), in_time)) => in_time.await,
+        };
+        called.unwrap_or_else(|_| {
+            Err(TokenFailure {
+                kind: TokenFailureKind::Ambiguous,
+                detail: "no whole answer within the claim's time".to_owned(),
+                retry_after: None,
+            })
+        })
+    }
+
+    /// Ends once the claim is somebody else's: then there is nothing left to say.
+    async fn keep_claim(&self, attempt: &Attempt) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            let refreshes = &self.shared.ports.refreshes;
+            match refreshes.heartbeat(attempt.claim(), None).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::debug!(%error, "a heartbeat was not written"),
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The scheduler: renews what is due although nobody asks, spread, bounded, and fairly between workspaces.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use tokend_model::{
+    WorkspaceName,
+    ports::{DueRenewal, Share},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    Error, Vending,
+    refresh::{Past, RenewalCause, Wish},
+};
+
+/// How often what is due is looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What was taken and came to nothing is due again after this long: later than any attempt can last.
+const PUT_OFF: Duration = Duration::from_secs(120);
+
+/// Renewals under way at once in this process, and of these one workspace's.
+const AT_ONCE: usize = 256;
+const AT_ONCE_PER_WORKSPACE: usize = 64;
+
+/// The scheduled renewals under way.
+pub(crate) struct Places {
+    all: Arc<Semaphore>,
+    by_workspace: DashMap<WorkspaceName, Arc<Semaphore>>,
+}
+
+impl Places {
+    pub(crate) fn new() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(AT_ONCE)),
+            by_workspace: DashMap::new(),
+        }
+    }
+
+    /// A place for a renewal of this workspace, if there is one.
+    fn take(&self, workspace: &WorkspaceName) -> Option<[OwnedSemaphorePermit; 2]> {
+        let of_workspace = self
+            .by_workspace
+            .entry(workspace.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_PER_WORKSPACE)))
+            .clone();
+        let own = of_workspace.try_acquire_owned().ok()?;
+        let place = self.all.clone().try_acquire_owned().ok()?;
+        Some([own, place])
+    }
+
+    /// Forgets workspaces that have nothing under way.
+    fn tidy(&self) {
+        self.by_workspace
+            .retain(|_, places| places.available_permits() < AT_ONCE_PER_WORKSPACE);
+    }
+}
+
+impl Vending {
+    /// Renews what is due, for as long as it is polled. What was begun goes on after that.
+    pub async fn keep_renewing(&self) {
+        loop {
+            let more = match self.renew_due().await {
+                Ok(taken) => taken > 0 && self.shared.places.all.available_permits() > 0,
+                Err(error) => {
+                    tracing::warn!(%error, "what is due for renewal is not known for now");
+                    false
+                }
+            };
+            if !more {
+                self.shared.places.tidy();
+                tokio::time::sleep(TICK).await;
+            }
+        }
+    }
+
+    /// Takes a share of what is due and begins to renew it; answers how many were taken. Nothing is taken while no
+    /// provider may be called.
+    pub async fn renew_due(&self) -> Result<usize, Error> {
+        let free = self.shared.places.all.available_permits();
+        if free == 0 || self.may_call_providers().is_err() {
+            return Ok(0);
+        }
+        let share = Share {
+            limit: u32::try_from(free).unwrap_or(u32::MAX),
+            per_workspace: u32::try_from(free.div_ceil(4)).unwrap_or(u32::MAX),
+            put_off: PUT_OFF,
+        };
+        let due = self.shared.ports.renewals.take_due(share).await?;
+        let taken = due.len();
+        for renewal in due {
+            // Without a place it is due again later, here or on another replica.
+            if let Some(places) = self.shared.places.take(&renewal.workspace) {
+                let this = self.clone();
+                self.shared.tasks.spawn(async move {
+                    this.renew_scheduled(renewal).await;
+                    drop(places);
+                });
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn renew_scheduled(&self, due: DueRenewal) {
+        let id = due.connection_id.clone();
+        let wish = Wish {
+            workspace: due.workspace,
+            connection_id: due.connection_id,
+            past: Past::Time(due.due_time),
+            cause: RenewalCause::Scheduled,
+        };
+        match self.renew(wish).await {
+            Ok(renewed) => {
+                tracing::debug!(%id, generation = renewed.generation.0, "renewed ahead of time");
+            }
+            Err(error) => tracing::info!(%id, reason = error.reason(), "not renewed ahead of time"),
+        }
+    }
+}

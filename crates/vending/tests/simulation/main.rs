@@ -1,0 +1,90 @@
+//! Deterministic simulation of the engine: the real `Vending`, several replicas of it, over a simulated database,
+//! provider and journal, with simulated time and faults that a seed decides.
+//!
+//! `SEEDS=n` runs so many; `SEED=n` replays one and tells what happened (`-- --nocapture`).
+
+mod dice;
+mod load;
+mod oracle;
+mod plan;
+mod run;
+mod seeds;
+mod trace;
+mod world;
+
+use run::{Broken, run};
+use world::tables::Defect;
+
+/// As many as fit into the time of `make test`.
+const SEEDS: u64 = 10_000;
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    if let Some(seed) = number("SEED") {
+        let report = seeds::replay(seed, None);
+        assert!(report.violations.is_empty(), "seed {seed}");
+        return;
+    }
+    let summary = seeds::run_seeds(0..number("SEEDS").unwrap_or(SEEDS), None, false);
+    if let Some(seed) = summary.first() {
+        let report = seeds::replay(seed, None);
+        for (rule, (count, first)) in &summary.broken {
+            println!(
+                "{rule}: broken by {count} of {} seeds, first by SEED={first}",
+                summary.seeds
+            );
+        }
+        panic!("seed {seed}: {:?}", report.violations);
+    }
+    let totals = summary.totals;
+    println!(
+        "simulation: {} seeds, {} vends, {} refreshes, {} crashes, {} takeovers, {} orphans, {} lost and reported, \
+         0 violations ({} s)",
+        summary.seeds,
+        totals.vends,
+        totals.refreshes,
+        totals.crashes,
+        totals.takeovers,
+        totals.orphans,
+        totals.lost,
+        summary.took.as_secs()
+    );
+}
+
+#[test]
+fn a_seed_runs_the_same_way_again() {
+    for seed in 0..20 {
+        let (first, second) = (run(seed, None, false), run(seed, None, true));
+        assert_eq!(first.fingerprint, second.fingerprint, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_database_without_a_fence_is_caught() {
+    is_caught(Broken::Database(Defect::NoFence));
+}
+
+#[test]
+fn a_claim_granted_twice_is_caught() {
+    is_caught(Broken::Database(Defect::ClaimsGrantedTwice));
+}
+
+#[test]
+fn orphans_thrown_away_are_caught() {
+    is_caught(Broken::Database(Defect::OrphansDropped));
+}
+
+#[test]
+fn a_journal_that_forgets_is_caught() {
+    is_caught(Broken::Journal);
+}
+
+fn is_caught(broken: Broken) {
+    let summary = seeds::run_seeds(0..1000, Some(broken), true);
+    assert!(summary.first().is_some(), "{broken:?} goes unnoticed");
+    println!("{broken:?}: caught after {} seeds", summary.seeds);
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}

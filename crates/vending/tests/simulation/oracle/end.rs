@@ -1,0 +1,103 @@
+//! When all is calm again: P-01, P-02, P-14, I-4, I-6, I-9.
+
+use std::sync::atomic::Ordering;
+
+use chrono::TimeDelta;
+use tokend_model::{Connection, ConnectionStatus};
+
+use crate::world::{World, provider::GrantEnd};
+
+/// A claim's time: what is stored later than this after its call began may have been overtaken.
+const CLAIM_TIME: TimeDelta = TimeDelta::seconds(65);
+
+/// How a connection came out at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// A renewed token was vended, and works.
+    Healthy,
+    /// Nobody could get one.
+    Unusable,
+}
+
+impl World {
+    /// What became of a connection that is there at the end.
+    pub(crate) fn judge(&self, subject: usize, connection: &Connection, outcome: Outcome) {
+        let (id, status) = (&connection.id, connection.status);
+        let provider = self.provider();
+        let newest = provider
+            .grants
+            .iter()
+            .rposition(|grant| grant.subject == subject);
+        let Some(grant) = newest else { return };
+        let (end, refusals) = {
+            let grant = &provider.grants[grant];
+            (grant.end, grant.refusals_after_end)
+        };
+        let explained = provider.answers.iter().any(|answer| {
+            let kept = answer
+                .stored
+                .is_some_and(|stored| stored - answer.begun <= CLAIM_TIME);
+            answer.grant == grant && answer.refresh_token.is_some() && !kept
+        });
+        drop(provider);
+        let said = format!("{id} is {status:?} ({})", connection.status_reason);
+        match (end, outcome) {
+            (Some(GrantEnd::User), _) => {
+                if status != ConnectionStatus::Error {
+                    self.violated("P-14", &format!("{said} though its user ended it"));
+                }
+                if refusals > 12 {
+                    self.violated("P-14", &format!("{id} was refused {refusals} times"));
+                }
+            }
+            (_, Outcome::Healthy) if status != ConnectionStatus::Authorized => {
+                self.violated("I-9", &format!("{said} though its token works"));
+            }
+            (_, Outcome::Healthy) => {}
+            (_, Outcome::Unusable) if self.plan.never_loses() => {
+                self.violated("P-01", &format!("{said}, lost"));
+            }
+            (_, Outcome::Unusable) => {
+                self.oracle.counts.lost.fetch_add(1, Ordering::Relaxed);
+                if status != ConnectionStatus::Error {
+                    self.violated("P-02", &format!("{said}, lost and not reported"));
+                }
+                if !explained {
+                    self.violated("P-02", &format!("{said}, lost without a cause"));
+                }
+            }
+        }
+    }
+
+    /// Every answer with a new refresh token was kept, unless it went down with its process.
+    pub(crate) fn judge_answers(&self) {
+        let journaled = self.journaled();
+        let dropped: Vec<String> = {
+            let provider = self.provider();
+            let answers = provider.answers.iter().filter(|answer| {
+                let reached = answer.delivered_to.as_ref();
+                let alive = reached.is_some_and(|process| !process.is_dead());
+                let grant = &provider.grants[answer.grant];
+                let revoked = grant.end == Some(GrantEnd::Revoked);
+                answer.refresh_token.is_some()
+                    && answer.stored.is_none()
+                    && (alive || answer.journaled)
+                    && !revoked
+            });
+            answers
+                .map(|answer| answer.access_token.clone())
+                .filter(|token| {
+                    let name = token.as_bytes();
+                    !journaled.iter().any(|page| contains(page, name))
+                })
+                .collect()
+        };
+        for token in dropped {
+            self.violated("I-4", &format!("the answer with {token} was dropped"));
+        }
+    }
+}
+
+fn contains(page: &[u8], name: &[u8]) -> bool {
+    page.windows(name.len()).any(|window| window == name)
+}

@@ -1,0 +1,92 @@
+//! A catalogue of one integration type.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokend_model::{
+    Capabilities, ConnectionConfig, Connector, IntegrationType, IntegrationTypeName,
+    InvalidConnectionConfig, RefreshFacts, ScopeSets, WorkspaceName,
+    ports::{Catalogue, InvalidDefinition},
+};
+
+/// All connections of a run are of one client.
+pub(crate) const CLIENT_ID: &str = "client";
+
+pub(super) struct OneType(pub(super) RefreshFacts);
+
+/// The name of the one type.
+pub(crate) fn integration_type() -> IntegrationTypeName {
+    #[expect(clippy::unwrap_used, reason = "the name is a valid one")]
+    IntegrationTypeName::new("simulated").unwrap()
+}
+
+impl Catalogue for OneType {
+    fn get(
+        &self,
+        _workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Option<Arc<IntegrationType>> {
+        let known = *name == integration_type();
+        known.then(|| {
+            Arc::new(IntegrationType {
+                name: name.clone(),
+                display_name: String::new(),
+                description: String::new(),
+                category: String::new(),
+                documentation_url: String::new(),
+                listed: true,
+                user_defined: false,
+                capabilities: Capabilities::default(),
+                scopes: ScopeSets::default(),
+                connection_config_fields: Vec::new(),
+            })
+        })
+    }
+
+    fn refresh_facts(&self, _: &WorkspaceName, _: &IntegrationTypeName) -> RefreshFacts {
+        self.0.clone()
+    }
+
+    fn nearest(&self, _: &WorkspaceName, _: &IntegrationTypeName) -> Option<IntegrationTypeName> {
+        None
+    }
+
+    fn list(&self, workspace: &WorkspaceName) -> Vec<Arc<IntegrationType>> {
+        self.get(workspace, &integration_type())
+            .into_iter()
+            .collect()
+    }
+
+    fn check_connector_config(
+        &self,
+        _workspace: &WorkspaceName,
+        _name: &IntegrationTypeName,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        Ok(given.clone())
+    }
+
+    fn check_connection_config(
+        &self,
+        _connector: &Connector,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        Ok(given.clone())
+    }
+
+    fn overlay(
+        &self,
+        _workspace: &WorkspaceName,
+        _definitions: &[(IntegrationTypeName, String)],
+    ) -> Result<Arc<dyn Catalogue>, InvalidDefinition> {
+        Ok(Arc::new(Self(self.0.clone())))
+    }
+
+    fn define(
+        &self,
+        _workspace: &WorkspaceName,
+        _name: &IntegrationTypeName,
+        _definition: &str,
+    ) -> Result<(), InvalidDefinition> {
+        Ok(())
+    }
+}

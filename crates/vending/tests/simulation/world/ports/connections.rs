@@ -1,0 +1,169 @@
+//! Connections, what is due, and what changed, over the wire.
+
+use async_trait::async_trait;
+use tokend_model::{
+    Account, Connection, ConnectionFilter, ConnectionId, ConnectionUse, ConnectorId, Credential,
+    Label, Owner, Timestamp, WorkspaceName,
+    ports::{
+        Changes, ChangesSeen, Connections, DueRenewal, NewConnection, Page, Renewals, Share,
+        StorageError,
+    },
+};
+
+use super::Database;
+
+type Found = Option<(Connection, Option<Credential>)>;
+
+#[async_trait]
+impl Connections for Database {
+    async fn find(
+        &self,
+        workspace: &WorkspaceName,
+        connector_id: &ConnectorId,
+        owner: &Owner,
+        label: &Label,
+    ) -> Result<Found, StorageError> {
+        self.0
+            .statement("find", |tables, _| {
+                tables.find(workspace, connector_id, owner, label)
+            })
+            .await
+    }
+
+    async fn get(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Found, StorageError> {
+        self.0
+            .statement("get", |tables, _| tables.get(workspace, id))
+            .await
+    }
+
+    async fn describe(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Option<Connection>, StorageError> {
+        Ok(self.get(workspace, id).await?.map(|(found, _)| found))
+    }
+
+    async fn locate(
+        &self,
+        workspace: &WorkspaceName,
+        connector_id: &ConnectorId,
+        owner: &Owner,
+        label: &Label,
+    ) -> Result<Option<Connection>, StorageError> {
+        let found = self.find(workspace, connector_id, owner, label).await?;
+        Ok(found.map(|(connection, _)| connection))
+    }
+
+    async fn list(
+        &self,
+        workspace: &WorkspaceName,
+        _filter: &ConnectionFilter,
+        _page: &Page,
+    ) -> Result<Vec<Connection>, StorageError> {
+        self.0
+            .statement("list", |tables, _| {
+                let rows = tables.rows.values().map(|row| &row.connection);
+                rows.filter(|connection| connection.workspace == *workspace)
+                    .cloned()
+                    .collect()
+            })
+            .await
+    }
+
+    async fn connect(
+        &self,
+        new: &NewConnection,
+        now: Timestamp,
+    ) -> Result<Connection, StorageError> {
+        self.0
+            .statement("connect", |tables, _| tables.connect(new, now))
+            .await
+    }
+
+    async fn delete(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Found, StorageError> {
+        let world = &self.0.world;
+        let deleted = self
+            .0
+            .statement("delete", |tables, now| {
+                let deleted = tables.delete(workspace, id, now);
+                if deleted.is_some() {
+                    world.note_deleted(id, now);
+                }
+                deleted
+            })
+            .await;
+        world.bell.notify_waiters();
+        deleted
+    }
+
+    async fn revoke(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        reason: &str,
+    ) -> Result<Found, StorageError> {
+        let revoked = self
+            .0
+            .statement("revoke", |tables, now| {
+                tables.revoke(workspace, id, reason, now)
+            })
+            .await;
+        self.0.world.bell.notify_waiters();
+        revoked
+    }
+
+    async fn set_account(
+        &self,
+        _workspace: &WorkspaceName,
+        _id: &ConnectionId,
+        _account: &Account,
+    ) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    async fn record_uses(&self, uses: &[ConnectionUse]) -> Result<(), StorageError> {
+        self.0
+            .statement("record uses", |tables, _| tables.record_uses(uses))
+            .await
+    }
+
+    async fn database_time(&self) -> Result<Timestamp, StorageError> {
+        self.0.statement("time", |_, now| now).await
+    }
+}
+
+#[async_trait]
+impl Renewals for Database {
+    async fn take_due(&self, share: Share) -> Result<Vec<DueRenewal>, StorageError> {
+        self.0
+            .statement("take due", |tables, now| tables.take_due(share, now))
+            .await
+    }
+}
+
+#[async_trait]
+impl Changes for Database {
+    async fn since(&self, moment: Option<Timestamp>) -> Result<ChangesSeen, StorageError> {
+        self.0
+            .statement("changes", |tables, now| tables.changes_since(moment, now))
+            .await
+    }
+
+    async fn announced(&self) {
+        self.0.world.bell.notified().await;
+        self.0.process.runs().await;
+    }
+
+    async fn forget_old(&self) -> Result<u64, StorageError> {
+        Ok(0)
+    }
+}
