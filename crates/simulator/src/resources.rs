@@ -97,7 +97,7 @@ pub(crate) async fn ledger(State(provider): State<Arc<Provider>>) -> Json<Value>
 /// Who a request speaks for; its access token is used by that.
 fn bearer(provider: &Provider, headers: &HeaderMap) -> Option<Bearer> {
     let access_token = presented(headers)?;
-    provider.lock().grants.bearer(access_token)
+    provider.record(|records| records.use_access_token(access_token))
 }
 
 /// The access token of a request (RFC 6750 section 2.1).

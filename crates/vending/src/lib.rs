@@ -25,7 +25,7 @@ mod vended;
 use std::{sync::Arc, time::Duration};
 
 use tokend_model::{
-    RefreshPolicy,
+    ConnectionId, RefreshPolicy,
     ports::{
         AuthorizationServer, Authorizations, Catalogue, Chance, Changes, Clock, Connections,
         Connectors, DeploymentGuard, Holder, IntegrationOverrides, Journal, Refreshes, Renewals,
@@ -99,7 +99,8 @@ struct Shared {
     options: VendingOptions,
     cache: cache::Cache,
     loads: single_flight::SingleFlight<cache::CacheKey, Result<Arc<Vended>, Error>>,
-    refreshes: single_flight::SingleFlight<tokend_model::ConnectionId, Result<Arc<Vended>, Error>>,
+    refreshes: single_flight::SingleFlight<(ConnectionId, bool), Result<Arc<Vended>, Error>>,
+    journal_rest: refresh::Rest,
     gate: provider_gate::ProviderGate,
     places: scheduler::Places,
     hearing: coherence::Hearing,
@@ -121,6 +122,7 @@ impl Vending {
                 cache: cache::Cache::default(),
                 loads: single_flight::SingleFlight::new(tasks.clone()),
                 refreshes: single_flight::SingleFlight::new(tasks.clone()),
+                journal_rest: refresh::Rest::default(),
                 gate,
                 places: scheduler::Places::new(),
                 hearing: coherence::Hearing::new(),

@@ -10,7 +10,10 @@ mod failure;
 mod recover;
 mod store;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use backon::ExponentialBuilder;
 use tokend_model::{
@@ -32,6 +35,9 @@ use attempt::Attempt;
 
 /// How often a claim held elsewhere is looked at again.
 const CLAIM_POLL: Duration = Duration::from_millis(100);
+
+/// How long no token is redeemed after the journal took nothing.
+const REST: Duration = Duration::from_secs(3);
 
 /// How long a renewal waits for its turn at the provider.
 const TURN_PATIENCE: Duration = Duration::from_secs(30);
@@ -76,6 +82,21 @@ pub(crate) struct Subject {
     pub(crate) facts: RefreshFacts,
 }
 
+/// A pause in which no claim is taken, because nothing could be written down: the disk of the journal is full, say.
+#[derive(Default)]
+pub(crate) struct Rest(Mutex<Option<Instant>>);
+
+impl Rest {
+    fn begin(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+    }
+
+    fn is_on(&self) -> bool {
+        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
 impl Wish {
     /// A newer token set than the one in `known`.
     pub(crate) fn beyond(known: &Vended, cause: RenewalCause) -> Self {
@@ -108,12 +129,15 @@ impl Vending {
     /// Fulfils a wish, once for all who have it at the same time.
     pub(crate) async fn renew(&self, wish: Wish) -> Result<Arc<Vended>, Error> {
         let this = self.clone();
+        // Those who wait do not join what was only scheduled: that waits behind others, and for nobody.
+        let key = (
+            wish.connection_id.clone(),
+            wish.cause == RenewalCause::Scheduled,
+        );
         let flight = self
             .shared
             .refreshes
-            .run(wish.connection_id.clone(), || async move {
-                this.renew_detached(&wish).await
-            });
+            .run(key, || async move { this.renew_detached(&wish).await });
         flight.await.unwrap_or_else(|Aborted| Err(Error::Internal))
     }
 
@@ -186,6 +210,9 @@ impl Vending {
     /// Whether calling the provider makes sense now; if not, what the last call said still holds.
     fn may_be_tried(&self, subject: &Subject, cause: RenewalCause) -> Result<(), Error> {
         self.may_call_providers()?;
+        if self.shared.journal_rest.is_on() {
+            return Err(Error::JournalUnavailable);
+        }
         let now = self.shared.ports.clock.now();
         let health = &subject.connection.refresh_health;
         let doubt = health.uncertain_since;

@@ -117,6 +117,7 @@ impl Vending {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!(%error, source = ?error.source, "no token is redeemed without a journal");
+                self.shared.journal_rest.begin();
                 self.put_off(attempt).await;
                 return Err(Error::JournalUnavailable);
             }

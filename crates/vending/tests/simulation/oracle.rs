@@ -19,6 +19,9 @@ pub(crate) use end::Outcome;
 
 use crate::world::World;
 
+/// How long a claim lasts: a call is over by then, and what is stored later may have been overtaken.
+pub(crate) const CLAIM_TIME: chrono::TimeDelta = chrono::TimeDelta::seconds(65);
+
 /// What was seen in a run.
 #[derive(Default)]
 pub(crate) struct Oracle {

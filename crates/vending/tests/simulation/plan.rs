@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     /// What the provider really does.
     pub(crate) conduct: Conduct,
     pub(crate) faults: Faults,
+    /// Whether a replica is killed only while all others serve.
+    pub(crate) one_at_a_time: bool,
     /// How long faults happen, in seconds of simulated time.
     pub(crate) storm: u64,
     /// When the database cannot be reached, in seconds since the start.
@@ -58,25 +60,6 @@ pub(crate) struct Faults {
     pub(crate) garbage: f64,
     pub(crate) spurious_refusal: f64,
     pub(crate) journal_fails: f64,
-}
-
-impl Faults {
-    /// Only kill -9: what P-01 promises most for.
-    pub(crate) fn only_crashes(&self) -> bool {
-        let others = [
-            self.freeze,
-            self.slow,
-            self.statement_fails,
-            self.outcome_unknown,
-            self.answer_lost,
-            self.rate_limited,
-            self.server_error,
-            self.garbage,
-            self.spurious_refusal,
-            self.journal_fails,
-        ];
-        others.iter().all(|&share| share == 0.0)
-    }
 }
 
 impl Plan {
@@ -124,6 +107,7 @@ impl Plan {
             },
             conduct,
             faults: faults(dice, crashes_only),
+            one_at_a_time: crashes_only,
             storm,
             database_outages: outages(dice, crashes_only, storm),
             provider_outages: outages(dice, crashes_only, storm),
@@ -138,12 +122,7 @@ impl Plan {
         match self.facts.rotation {
             Rotation::StaysValid | Rotation::UntilSuccessorUsed => true,
             // An answer lost on the way is noticed after the call's whole time: too late for a window.
-            Rotation::Overlap { window } => {
-                window >= Duration::from_secs(15)
-                    && self.faults.only_crashes()
-                    && self.database_outages.is_empty()
-                    && self.provider_outages.is_empty()
-            }
+            Rotation::Overlap { window } => window >= Duration::from_secs(15) && self.one_at_a_time,
             Rotation::Strict | Rotation::Unknown => false,
         }
     }

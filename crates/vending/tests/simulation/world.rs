@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -35,6 +35,7 @@ pub(crate) struct World {
     pub(crate) bell: Notify,
     start: Instant,
     calm: AtomicBool,
+    down: AtomicUsize,
     tables: Mutex<Tables>,
     provider: Mutex<Provider>,
     disks: Mutex<BTreeMap<usize, Disk>>,
@@ -44,6 +45,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(plan: Plan, dice: Dice, traced: bool) -> Self {
         let provider = Provider::new(plan.conduct.clone());
+        let replicas = plan.replicas;
         Self {
             dice,
             trace: Trace::new(traced),
@@ -51,6 +53,7 @@ impl World {
             bell: Notify::new(),
             start: Instant::now(),
             calm: AtomicBool::new(false),
+            down: AtomicUsize::new(replicas),
             tables: Mutex::default(),
             provider: Mutex::new(provider),
             disks: Mutex::default(),
@@ -76,6 +79,21 @@ impl World {
     /// Whether a fault that happens in `share` of all cases happens now.
     pub(crate) fn fault(&self, share: f64) -> bool {
         !self.calm.load(Ordering::Relaxed) && self.dice.chance(share)
+    }
+
+    /// Whether a process is to be killed now.
+    pub(crate) fn kills(&self, share: f64) -> bool {
+        let others_serve = self.down.load(Ordering::Relaxed) == 0;
+        (others_serve || !self.plan.one_at_a_time) && self.fault(share)
+    }
+
+    pub(crate) fn note_killed(&self) {
+        self.oracle.count_crash();
+        self.down.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_serving(&self) {
+        self.down.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn is_calm(&self) -> bool {

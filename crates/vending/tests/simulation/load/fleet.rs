@@ -75,6 +75,8 @@ impl Fleet {
         while vending.recover_journal().await.is_err() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+        process.serve();
+        self.world.note_serving();
         *self.slot(process.replica) = Some(Serving {
             process: process.clone(),
             vending: vending.clone(),

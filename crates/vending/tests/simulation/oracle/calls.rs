@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
+use super::CLAIM_TIME;
 use crate::world::{
     World,
     process::Process,
@@ -57,6 +58,7 @@ impl World {
         let number = provider.next_call();
         let flight = Flight {
             number,
+            begun: now,
             process: process.clone(),
         };
         provider

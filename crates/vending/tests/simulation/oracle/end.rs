@@ -2,13 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use chrono::TimeDelta;
 use tokend_model::{Connection, ConnectionStatus};
 
+use super::CLAIM_TIME;
 use crate::world::{World, provider::GrantEnd};
-
-/// A claim's time: what is stored later than this after its call began may have been overtaken.
-const CLAIM_TIME: TimeDelta = TimeDelta::seconds(65);
 
 /// How a connection came out at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

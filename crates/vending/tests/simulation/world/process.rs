@@ -2,7 +2,10 @@
 
 use std::{
     future::pending,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,7 @@ pub(crate) struct Process {
     pub(crate) clock_error: chrono::TimeDelta,
     life: Mutex<Life>,
     died: Notify,
+    serving: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -39,6 +43,7 @@ impl Process {
             clock_error: chrono::TimeDelta::seconds(clock_error),
             life: Mutex::new(Life::Runs),
             died: Notify::new(),
+            serving: AtomicBool::new(false),
         }
     }
 
@@ -53,6 +58,16 @@ impl Process {
                 Life::Stopped(until) => tokio::time::sleep_until(until).await,
             }
         }
+    }
+
+    /// From now on it takes calls.
+    pub(crate) fn serve(&self) {
+        self.serving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ever took calls.
+    pub(crate) fn serves(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
     }
 
     /// kill -9.

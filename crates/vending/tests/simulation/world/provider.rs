@@ -28,6 +28,7 @@ pub(crate) struct Provider {
 /// A call under way.
 pub(crate) struct Flight {
     pub(crate) number: u64,
+    pub(crate) begun: Timestamp,
     pub(crate) process: Arc<Process>,
 }
 

@@ -85,12 +85,19 @@ impl Wire {
             .write(|| format!("r{replica}/{number} {what} {happens}"));
     }
 
+    pub(crate) fn kill(&self) {
+        // Killed before it serves it was down already.
+        if self.process.serves() {
+            self.world.note_killed();
+        }
+        self.process.kill();
+    }
+
     async fn strike(&self, what: &'static str, when: &str) {
         let (world, faults) = (&self.world, &self.world.plan.faults);
-        if world.fault(faults.crash) {
+        if world.kills(faults.crash) {
             self.note(what, &format!("KILLED {when}"));
-            world.oracle.count_crash();
-            self.process.kill();
+            self.kill();
         } else if world.fault(faults.freeze) {
             let pause = Duration::from_secs(world.dice.between(1..300));
             self.note(what, &format!("STOPPED {when} for {pause:?}"));

@@ -170,12 +170,11 @@ impl TokenEndpoint {
             tokio::time::sleep(there.dice.milliseconds(back)).await;
             let _ = sender.send(reply);
         });
-        if world.fault(world.plan.faults.crash * 4.0) {
+        if world.kills(world.plan.faults.crash * 4.0) {
             let moment = world.dice.milliseconds(0..600);
             tokio::time::sleep(moment).await;
             self.0.note("call", "KILLED during");
-            world.oracle.count_crash();
-            process.kill();
+            self.0.kill();
         }
         process.runs().await;
         self.0.leave("call").await;
