@@ -26,6 +26,12 @@ test: ## all tests, on SQLite and a throwaway PostgreSQL, with the real grpcurl 
 test-sqlite: ## the tests that need Rust only
 	tests/rigs/run-tests --sqlite --locked
 
+.PHONY: model
+model: ## check the refresh protocol exhaustively: every fault at every step, for every provider class
+	@mkdir -p target
+	cargo test --locked --package tokend-vending --test model -- --nocapture >target/model.log || { cat target/model.log; exit 1; }
+	@grep ' states ' target/model.log && grep -o 'model: .*' target/model.log
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

@@ -27,6 +27,17 @@ pub struct Credential {
     pub receive_time: Timestamp,
 }
 
+/// How a credential came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CredentialSource {
+    /// A user consented, and the code was redeemed.
+    Authorization,
+    /// The one before it was renewed.
+    Refresh,
+    /// An operator brought it from another system.
+    Import,
+}
+
 /// When an access token runs out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
@@ -46,6 +57,24 @@ impl Generation {
     /// The one after this.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+impl CredentialSource {
+    /// The name the contract and the database use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorization => "AUTHORIZATION",
+            Self::Refresh => "REFRESH",
+            Self::Import => "IMPORT",
+        }
+    }
+
+    /// Reads that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Authorization, Self::Refresh, Self::Import]
+            .into_iter()
+            .find(|source| source.as_str() == text)
     }
 }
 

@@ -22,7 +22,7 @@ pub use connection::{
     Account, Connection, ConnectionFilter, ConnectionStatus, ConnectionUse, Owner, RefreshHealth,
 };
 pub use connector::{Connector, ConnectorChange, ConnectorKind};
-pub use credential::{Credential, Expiry, Generation};
+pub use credential::{Credential, CredentialSource, Expiry, Generation};
 pub use id::{
     AppUserId, AuthorizationId, ConnectionId, ConnectorId, IntegrationTypeName, InvalidId, Label,
     WorkspaceName,

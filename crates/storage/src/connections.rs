@@ -14,12 +14,12 @@ use sea_orm::{
 use tokend_model::{
     Account, Connection, ConnectionFilter, ConnectionId, ConnectionStatus, ConnectionUse,
     ConnectorId, Credential, Label, Owner, Timestamp, WorkspaceName,
-    ports::{ChangedSubject, Connections, NewConnection, Page, StorageError},
+    ports::{ChangedSubject, Connections, KeptGeneration, NewConnection, Page, StorageError},
 };
 
 use self::{
     locked::{close_claims, delete_credentials, lock_connection, readable_credential},
-    row::{read_connection, read_credential},
+    row::{read_connection, read_credential, read_generation},
 };
 use crate::{
     Storage,
@@ -71,6 +71,23 @@ impl Connections for Storage {
     ) -> Result<Option<Connection>, StorageError> {
         self.one_unopened(of_owner(workspace, connector_id, owner, label))
             .await
+    }
+
+    async fn generations(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Vec<KeptGeneration>, StorageError> {
+        credential::Entity::find()
+            .filter(credential::Column::ConnectionId.eq(id.as_str()))
+            .filter(credential::Column::Workspace.eq(workspace.as_str()))
+            .order_by_desc(credential::Column::Generation)
+            .all(&self.database)
+            .await
+            .map_err(by_meaning)?
+            .into_iter()
+            .map(read_generation)
+            .collect()
     }
 
     async fn list(

@@ -60,7 +60,9 @@ impl FileJournal {
         let replica = folder
             .replica()
             .map_err(|error| cannot_be("opened", error))?;
-        forget_old(&directory.join(UNREAD)).map_err(|error| cannot_be("opened", error))?;
+        if let Err(error) = forget_old(&directory.join(UNREAD)) {
+            tracing::warn!(%error, "old pages of the journal cannot be removed");
+        }
         let open = OpenJournal {
             directory: directory.to_owned(),
             folder: Arc::new(folder),

@@ -4,6 +4,7 @@ mod m0001_first_tables;
 mod m0002_authorizations_by_expire_time;
 mod m0003_renewals_and_orphans;
 mod m0004_changes_and_deployment;
+mod m0005_credential_sources;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_authorizations_by_expire_time::Migration),
             Box::new(m0003_renewals_and_orphans::Migration),
             Box::new(m0004_changes_and_deployment::Migration),
+            Box::new(m0005_credential_sources::Migration),
         ]
     }
 }

@@ -113,8 +113,8 @@ impl Refreshes for Storage {
 }
 
 impl Storage {
-    /// Removes the answers that came too late 30 days ago and before: no provider keeps an unused refresh token that
-    /// somebody else's has replaced for so long. Answers how many went.
+    /// Removes the answers that came too late 30 days ago or before: until then a person may still want them. Answers
+    /// how many went.
     pub async fn purge_orphans(&self) -> Result<u64, StorageError> {
         orphans::purge(&self.database).await
     }
@@ -140,7 +140,7 @@ fn own(claim: &Claim) -> UpdateMany<refresh_claim::Entity> {
     refresh_claim::Entity::update_many()
         .filter(refresh_claim::Column::ConnectionId.eq(claim.connection_id.as_str()))
         .filter(refresh_claim::Column::Workspace.eq(claim.workspace.as_str()))
-        
+        .filter(refresh_claim::Column::Epoch.eq(claim.epoch))
         .filter(refresh_claim::Column::State.eq(CLAIM_OPEN))
 }
 

@@ -83,7 +83,7 @@ async fn due(
 /// The moment is a value of its own: a volatile function in the condition would keep PostgreSQL from using the index.
 fn due_query(backend: DatabaseBackend, share: Share, now: i64) -> Statement {
     let lock = match backend {
-        DatabaseBackend::Postgres => "",
+        DatabaseBackend::Postgres => "FOR NO KEY UPDATE SKIP LOCKED",
         _ => "",
     };
     let query = format!(

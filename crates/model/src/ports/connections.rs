@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use super::{Page, StorageError};
 use crate::{
     Account, AuthorizationId, Connection, ConnectionConfig, ConnectionFilter, ConnectionId,
-    ConnectionUse, ConnectorId, Credential, IntegrationTypeName, Label, Owner, Timestamp,
-    TokenAnswer, WorkspaceName,
+    ConnectionUse, ConnectorId, Credential, CredentialSource, Expiry, Generation,
+    IntegrationTypeName, Label, Owner, Timestamp, TokenAnswer, WorkspaceName,
 };
 
-/// A connection to be made, or made anew, from a redeemed code.
+/// A connection to be made, or made anew, with a token set from outside.
 #[derive(Debug, Clone)]
 pub struct NewConnection {
     /// The id to use if the owner has no such connection under the connector yet.
@@ -30,6 +30,8 @@ pub struct NewConnection {
     pub connection_config: ConnectionConfig,
     /// What the provider answered.
     pub answer: TokenAnswer,
+    /// Where that came from.
+    pub source: CredentialSource,
     /// The scopes granted.
     pub scopes: Vec<String>,
     /// Whether the old refresh token may stay if the answer has none: only where the account is the same.
@@ -38,6 +40,25 @@ pub struct NewConnection {
     pub renewal_time: Option<Timestamp>,
     /// The attempt that ends with it, if one does.
     pub authorization: Option<AuthorizationId>,
+}
+
+/// What is known of a kept credential without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptGeneration {
+    /// Which of the connection's token sets it is.
+    pub generation: Generation,
+    /// How it came about; `None` for those stored before that was written down.
+    pub source: Option<CredentialSource>,
+    /// When it arrived here.
+    pub receive_time: Timestamp,
+    /// When its access token runs out.
+    pub expiry: Expiry,
+    /// When its refresh token runs out, where the provider said so.
+    pub refresh_expire_time: Option<Timestamp>,
+    /// Whether it has a refresh token.
+    pub renewable: bool,
+    /// The id of the key it is sealed with.
+    pub key_id: String,
 }
 
 /// Connections and their credentials at rest.
@@ -76,6 +97,14 @@ pub trait Connections: Send + Sync {
         label: &Label,
     ) -> Result<Option<Connection>, StorageError>;
 
+    /// The generations of a connection's credential that are kept, newest first. Nothing is opened, so that a lost key
+    /// can be seen.
+    async fn generations(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Vec<KeptGeneration>, StorageError>;
+
     /// Connections by id, without credentials.
     async fn list(
         &self,
@@ -84,7 +113,7 @@ pub trait Connections: Send + Sync {
         page: &Page,
     ) -> Result<Vec<Connection>, StorageError>;
 
-    /// Stores a redeemed code's outcome in one transaction: the connection (its id is kept if it is there
+    /// Stores a new token set in one transaction: the connection (its id is kept if it is there
     /// already), the credential as its next generation, and the end of the authorization. Open refresh claims
     /// are closed, so that a late refresh cannot overwrite it.
     async fn connect(

@@ -69,7 +69,7 @@ pub struct Claim {
 pub enum ClaimOutcome {
     /// It is ours.
     Claimed(Claimed),
-    /// Somebody else's, until their deadline in this long.
+    /// Somebody else's, until it may be taken over in this long.
     Held(Duration),
     /// The connection has another generation by now, or is gone: read it again.
     Moved,

@@ -1,4 +1,4 @@
-//! Storing a redeemed code's outcome: connection, credential and the end of the authorization together.
+//! Storing a token set from outside: connection, credential and the end of the authorization together.
 
 use sea_orm::{
     ActiveModelTrait,
@@ -64,7 +64,13 @@ pub(crate) async fn connect(
         None
     };
     let credential = new_credential(new, generation, previous);
-    let sealed = write_credential(&new.workspace, &row.id, &credential, &storage.keyring)?;
+    let sealed = write_credential(
+        &new.workspace,
+        &row.id,
+        &credential,
+        new.source,
+        &storage.keyring,
+    )?;
     credential::Entity::insert(sealed.into_active_model())
         .exec_without_returning(transaction)
         .await

@@ -1,9 +1,10 @@
 //! A connection and its credential as rows, and rows as a connection and its credential.
 
-use tokend_keyring::Keyring;
+use tokend_keyring::{Keyring, key_id_of};
 use tokend_model::{
-    Account, Connection, ConnectionId, ConnectionStatus, ConnectorId, Credential, Generation,
-    IntegrationTypeName, Label, RefreshHealth, WorkspaceName, ports::StorageError,
+    Account, Connection, ConnectionId, ConnectionStatus, ConnectorId, Credential, CredentialSource,
+    Generation, IntegrationTypeName, Label, RefreshHealth, WorkspaceName,
+    ports::{KeptGeneration, StorageError},
 };
 
 use crate::{
@@ -83,11 +84,30 @@ pub(crate) fn read_credential(
     open_credential(row, &sealed, &CREDENTIAL_TOKENS)
 }
 
+/// What can be told of a credential without opening it.
+pub(crate) fn read_generation(row: credential::Model) -> Result<KeptGeneration, StorageError> {
+    let key_id = key_id_of(&row.access_token)
+        .ok_or_else(|| corrupt("credentials.access_token", "it is not a whole sealed value"))?;
+    Ok(KeptGeneration {
+        generation: Generation(count("credentials.generation", row.generation)?),
+        source: row.source.as_deref().and_then(CredentialSource::parse),
+        receive_time: time("credentials.receive_time", row.receive_time)?,
+        expiry: expiry("credentials.expiry", &row.expiry, row.expire_time)?,
+        refresh_expire_time: optional_time(
+            "credentials.refresh_expire_time",
+            row.refresh_expire_time,
+        )?,
+        renewable: row.refresh_token.is_some(),
+        key_id: key_id.to_owned(),
+    })
+}
+
 /// Seals a credential's tokens into a row of the connection.
 pub(crate) fn write_credential(
     workspace: &WorkspaceName,
     connection_id: &str,
     credential: &Credential,
+    source: CredentialSource,
     keyring: &Keyring,
 ) -> Result<credential::Model, StorageError> {
     let sealing = SealedRow {
@@ -96,7 +116,11 @@ pub(crate) fn write_credential(
         id: connection_id,
         generation: credential.generation.0,
     };
-    seal_credential(connection_id, credential, &sealing, &CREDENTIAL_TOKENS)
+    let sealed = seal_credential(connection_id, credential, &sealing, &CREDENTIAL_TOKENS)?;
+    Ok(credential::Model {
+        source: Some(source.as_str().to_owned()),
+        ..sealed
+    })
 }
 
 /// Opens the tokens of a credential that were sealed for some columns of a row.
@@ -147,5 +171,6 @@ pub(crate) fn seal_credential(
         refresh_expire_time: milliseconds(credential.refresh_expire_time),
         scopes: list_text(&credential.scopes),
         receive_time: credential.receive_time.timestamp_millis(),
+        source: None,
     })
 }

@@ -18,6 +18,7 @@ pub(crate) struct Model {
     pub(crate) refresh_expire_time: Option<i64>,
     pub(crate) scopes: String,
     pub(crate) receive_time: i64,
+    pub(crate) source: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

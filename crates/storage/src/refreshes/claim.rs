@@ -1,7 +1,5 @@
 //! Claiming: one transaction that reads how things stand and writes who goes ahead.
 
-use std::time::Duration;
-
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
     FromQueryResult, IntoActiveModel, Iterable, QueryFilter, Statement,
@@ -13,7 +11,9 @@ use tokend_model::{
 };
 
 use super::{
-    CLAIM_OPEN, can_refresh, of_connection, orphans, takeover::Standing, whole_milliseconds,
+    CLAIM_OPEN, can_refresh, of_connection, orphans,
+    takeover::{Standing, time_left},
+    whole_milliseconds,
 };
 use crate::{
     Storage,
@@ -65,7 +65,7 @@ pub(crate) async fn claim(
     if let Some(held) = held {
         return Ok(ClaimOutcome::Held(held));
     }
-    if let Some(pause) = paused_until.and_then(|until| until_then(now, until)) {
+    if let Some(pause) = paused_until.and_then(|until| time_left(now, until)) {
         return Ok(ClaimOutcome::Paused(pause));
     }
     let uncertain_since =
@@ -75,7 +75,7 @@ pub(crate) async fn claim(
     let orphan = if orphaned {
         let untried = of_connection(&request.connection_id)
             .filter(orphan::Column::BaseGeneration.eq(i64::from(request.base.0)))
-;
+            .filter(orphan::Column::Tried.eq(false));
         let found = orphans::newest_first(transaction, untried, &storage.keyring).await?;
         found.into_iter().next()
     } else {
@@ -109,7 +109,7 @@ async fn circumstances(
             SELECT epoch, holder, base_generation, started_at, heartbeat_at, deadline_at, state \
             FROM refresh_claims WHERE connection_id = $1 {lock}) \
         SELECT {now} AS now, pause.until_time AS paused_until, EXISTS (\
-            SELECT 1 FROM orphans WHERE connection_id = $1 AND base_generation = $2 ) AS orphaned, \
+            SELECT 1 FROM orphans WHERE connection_id = $1 AND base_generation = $2 AND NOT tried) AS orphaned, \
             earlier.* \
         FROM (SELECT 1 AS one) AS always LEFT JOIN earlier ON TRUE \
         LEFT JOIN client_pauses AS pause ON pause.integration_type = $3 AND pause.client_id = $4",
@@ -179,11 +179,4 @@ async fn write(
         .await
         .map_err(by_meaning)?;
     Ok(())
-}
-
-fn until_then(now: i64, then: i64) -> Option<Duration> {
-    u64::try_from(then.saturating_sub(now))
-        .ok()
-        .filter(|&left| left > 0)
-        .map(Duration::from_millis)
 }

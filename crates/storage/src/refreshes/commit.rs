@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType},
 };
 use tokend_model::{
-    ConnectionStatus, Credential,
+    ConnectionStatus, Credential, CredentialSource,
     ports::{ChangedSubject, Claim, CommitOutcome, Renewed, StorageError},
 };
 
@@ -60,7 +60,7 @@ async fn close_for_all(
     let nobody_else = Condition::any()
         .add(Column::Epoch.eq(claim.epoch))
         .add(Column::State.ne(CLAIM_OPEN))
-        .add(Expr::col(Column::DeadlineAt).lte(0).and(now.ne(0)));
+        .add(Expr::col(Column::DeadlineAt).lte(now));
     let result = refresh_claim::Entity::update_many()
         .col_expr(Column::State, Expr::value(CLAIM_COMMITTED))
         .filter(Column::ConnectionId.eq(claim.connection_id.as_str()))
@@ -79,7 +79,14 @@ async fn store(
     renewed: &Renewed,
 ) -> Result<(), StorageError> {
     let id = claim.connection_id.as_str();
-    let sealed = write_credential(&claim.workspace, id, &renewed.credential, &storage.keyring)?;
+    let source = CredentialSource::Refresh;
+    let sealed = write_credential(
+        &claim.workspace,
+        id,
+        &renewed.credential,
+        source,
+        &storage.keyring,
+    )?;
     credential::Entity::insert(sealed.into_active_model())
         .exec_without_returning(transaction)
         .await
@@ -140,6 +147,6 @@ async fn is_committed(
     let stored = find_readable_credential(transaction, storage, workspace, key).await?;
     Ok(stored.is_some_and(|stored| {
         stored.access_token == credential.access_token
-            && stored.refresh_token != credential.refresh_token
+            && stored.refresh_token == credential.refresh_token
     }))
 }

@@ -47,7 +47,7 @@ pub(crate) async fn fail(
         last_failure: Set(health.last_failure.clone()),
         retry_time: Set(milliseconds(health.retry_time)),
         accused_time: Set(milliseconds(health.accused_time)),
-        renewal_time: sea_orm::ActiveValue::NotSet,
+        renewal_time: Set(milliseconds(failure.renewal_time)),
         uncertain_since: Set(milliseconds(health.uncertain_since)),
         ..Default::default()
     };

@@ -134,6 +134,7 @@ fn read(row: Model, keyring: &Keyring) -> Result<Orphan, StorageError> {
         refresh_expire_time: row.refresh_expire_time,
         scopes: row.scopes,
         receive_time: row.receive_time,
+        source: None,
     };
     Ok(Orphan {
         credential: open_credential(credential, &sealed, &ORPHAN_TOKENS)?,

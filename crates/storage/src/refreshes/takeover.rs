@@ -38,10 +38,7 @@ impl Standing {
         let free_at = self
             .given_up_at(rule, now)
             .map_or(self.deadline_at, |time| time.min(self.deadline_at));
-        u64::try_from(free_at.saturating_sub(now))
-            .ok()
-            .filter(|&left| left > 0)
-            .map(Duration::from_millis)
+        time_left(now, free_at)
     }
 
     /// When silence is enough, unless the attempt is too old by then.
@@ -64,4 +61,12 @@ impl Standing {
                 replica == asker.replica && incarnation != asker.incarnation
             })
     }
+}
+
+/// How long it is until a moment; `None` once it has come.
+pub(crate) fn time_left(now: i64, until: i64) -> Option<Duration> {
+    u64::try_from(until.saturating_sub(now))
+        .ok()
+        .filter(|&left| left > 0)
+        .map(Duration::from_millis)
 }

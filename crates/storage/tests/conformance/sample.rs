@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use tokend_model::{
     Account, AppUserId, Authorization, AuthorizationId, AuthorizationState, ConnectionId,
-    Connector, ConnectorChange, ConnectorId, ConnectorKind, Credential, Expiry, Generation,
-    IntegrationTypeName, Label, Owner, Secret, TicketUse, Timestamp, TokenAnswer, WorkspaceName,
+    Connector, ConnectorChange, ConnectorId, ConnectorKind, Credential, CredentialSource, Expiry,
+    Generation, IntegrationTypeName, Label, Owner, Secret, TicketUse, Timestamp, TokenAnswer,
+    WorkspaceName,
     ports::{Connections, Connectors, NewConnection},
 };
 use tokend_storage::Storage;
@@ -109,6 +110,7 @@ pub(crate) fn new_connection(owner: Owner) -> NewConnection {
             captured: BTreeMap::new(),
             receive_time: at(1),
         },
+        source: CredentialSource::Import,
         scopes: texts(&["calendar.read"]),
         keep_refresh_token: false,
         renewal_time: Some(at(2500)),

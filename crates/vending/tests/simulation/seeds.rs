@@ -19,8 +19,8 @@ pub(crate) struct Summary {
     pub(crate) seeds: u64,
     pub(crate) totals: Totals,
     pub(crate) took: Duration,
-    /// By broken rule: how many seeds broke it, and the first of them.
-    pub(crate) broken: BTreeMap<String, (u64, u64)>,
+    /// By broken rule, the seeds that broke it.
+    pub(crate) broken: BTreeMap<String, BTreeSet<u64>>,
 }
 
 /// Runs seeds; with `until_caught` only until one fails.
@@ -70,7 +70,7 @@ pub(crate) fn replay(seed: u64, broken: Option<Broken>) -> Report {
 impl Summary {
     /// The first seed that broke a rule.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.broken.values().map(|(_, first)| *first).min()
+        self.broken.values().flatten().copied().min()
     }
 
     fn add(&mut self, report: &Report) {
@@ -82,12 +82,8 @@ impl Summary {
             .filter_map(|violation| violation.split(' ').next())
             .collect();
         for rule in rules {
-            let (count, first) = self
-                .broken
-                .entry(rule.to_owned())
-                .or_insert((0, report.seed));
-            *count += 1;
-            *first = report.seed.min(*first);
+            let seeds = self.broken.entry(rule.to_owned()).or_default();
+            seeds.insert(report.seed);
         }
     }
 }

@@ -84,7 +84,10 @@ impl Fleet {
         let renewing = async {
             loop {
                 let _ = vending.renew_due().await;
-                let pause = self.world.dice.milliseconds(500..6000);
+                let pause = match self.world.is_calm() {
+                    true => self.world.dice.milliseconds(3000..15_000),
+                    false => self.world.dice.milliseconds(500..6000),
+                };
                 tokio::time::sleep(pause).await;
             }
         };

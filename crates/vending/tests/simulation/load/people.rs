@@ -74,6 +74,7 @@ pub(crate) fn consent(world: &World, subject: usize) {
         account: Account::default(),
         connection_config: ConnectionConfig::default(),
         answer,
+        source: CredentialSource::Authorization,
         scopes: Vec::new(),
         keep_refresh_token: false,
         renewal_time: Some(now + chrono::TimeDelta::from_std(lifetime).unwrap_or_default()),

@@ -23,8 +23,9 @@ impl World {
                 .grant_of(token)
                 .map(|grant| provider.grants[grant].subject);
             let flights = provider.flights.get(token);
-            let overlapping = flights
-                .is_some_and(|flights| flights.iter().any(|flight| !flight.process.is_dead()));
+            let under_way =
+                |flight: &Flight| !flight.process.is_dead() && now - flight.begun < CLAIM_TIME;
+            let overlapping = flights.is_some_and(|flights| flights.iter().any(under_way));
             (
                 subject,
                 overlapping,

@@ -56,7 +56,6 @@ pub(crate) struct Row {
 pub(crate) struct ClaimRow {
     pub(crate) epoch: i64,
     pub(crate) holder: Holder,
-    pub(crate) base: Generation,
     pub(crate) started: Timestamp,
     pub(crate) heartbeat: Timestamp,
     pub(crate) deadline: Timestamp,

@@ -41,9 +41,11 @@ impl Wire {
         // A statement that was sent may still be carried out when its sender is dead.
         let sent = match world.fault(faults.slow) {
             true => world.dice.milliseconds(1000..90_000),
-            false => world.dice.milliseconds(0..6),
+            false => Duration::from_millis(world.dice.between(0..9).saturating_sub(4)),
         };
-        tokio::time::sleep(sent).await;
+        if !sent.is_zero() {
+            tokio::time::sleep(sent).await;
+        }
         if self.process.is_dead() && world.dice.chance(0.5) {
             self.process.runs().await;
         }

@@ -5,8 +5,8 @@ use tokend_model::{
     Account, Connection, ConnectionFilter, ConnectionId, ConnectionUse, ConnectorId, Credential,
     Label, Owner, Timestamp, WorkspaceName,
     ports::{
-        Changes, ChangesSeen, Connections, DueRenewal, NewConnection, Page, Renewals, Share,
-        StorageError,
+        Changes, ChangesSeen, Connections, DueRenewal, KeptGeneration, NewConnection, Page,
+        Renewals, Share, StorageError,
     },
 };
 
@@ -57,6 +57,16 @@ impl Connections for Database {
     ) -> Result<Option<Connection>, StorageError> {
         let found = self.find(workspace, connector_id, owner, label).await?;
         Ok(found.map(|(connection, _)| connection))
+    }
+
+    async fn generations(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Vec<KeptGeneration>, StorageError> {
+        self.0
+            .statement("generations", |tables, _| tables.generations(workspace, id))
+            .await
     }
 
     async fn list(

@@ -40,7 +40,6 @@ impl Tables {
         row.claim = Some(ClaimRow {
             epoch,
             holder: request.holder.clone(),
-            base: request.base,
             started: now,
             heartbeat: now,
             deadline: now + delta(request.time_to_live),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tokend_model::{
     Connection, ConnectionId, ConnectionStatus, ConnectionUse, ConnectorId, Credential, Generation,
-    Label, Owner, RefreshHealth, Timestamp, WorkspaceName, ports::NewConnection,
+    Label, Owner, RefreshHealth, Timestamp, WorkspaceName,
+    ports::{KeptGeneration, NewConnection},
 };
 
 use super::{Row, Tables};
@@ -33,6 +34,28 @@ impl Tables {
                 && connection.label == *label
         })?;
         Some((row.connection.clone(), row.present.clone()))
+    }
+
+    pub(crate) fn generations(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Vec<KeptGeneration> {
+        let row = self.row(workspace, id);
+        let kept = row
+            .into_iter()
+            .flat_map(|row| [&row.present, &row.previous]);
+        kept.flatten()
+            .map(|credential| KeptGeneration {
+                generation: credential.generation,
+                source: None,
+                receive_time: credential.receive_time,
+                expiry: credential.expiry,
+                refresh_expire_time: credential.refresh_expire_time,
+                renewable: credential.refresh_token.is_some(),
+                key_id: String::new(),
+            })
+            .collect()
     }
 
     pub(crate) fn connect(&mut self, new: &NewConnection, now: Timestamp) -> Connection {
