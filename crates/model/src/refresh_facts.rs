@@ -38,7 +38,8 @@ pub enum Rotation {
     Unknown,
 }
 
-/// When a claim that its holder has not closed may be taken over, beside its deadline and its holder's certain death.
+/// When a claim that its holder has not closed may be taken over before its deadline. Where silence is enough, so is
+/// the certain death of its holder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TakeoverRule {
     /// Once there was no heartbeat for this long; `None`: never before the deadline.
@@ -108,6 +109,25 @@ impl Rotation {
             Self::StaysValid | Self::UntilSuccessorUsed => Presentation::Free,
             Self::Overlap { window } if now - since < delta(usable(window)) => Presentation::Free,
             Self::Overlap { .. } | Self::Strict | Self::Unknown => Presentation::WhenRunOut,
+        }
+    }
+
+    /// How long a request whose answer was lost may still be carried out, as far as it matters: after that the same
+    /// token is presented again. `longest` is the longest a call can last.
+    pub fn settles_within(self, longest: Duration) -> Duration {
+        match self {
+            Self::StaysValid | Self::UntilSuccessorUsed => Duration::ZERO,
+            // The window leaves no time for more.
+            Self::Overlap { window } if window >= SHORTEST_USEFUL_WINDOW => SILENCE,
+            Self::Overlap { .. } | Self::Strict | Self::Unknown => longest,
+        }
+    }
+
+    /// How long after a first refusal it is confirmed: sooner than usual where the window that may still help closes.
+    pub fn confirms_after(self, usual: Duration, uncertain_since: Option<Timestamp>) -> Duration {
+        match (self, uncertain_since) {
+            (Self::Overlap { window }, Some(_)) => usual.min(usable(window) / 4),
+            _ => usual,
         }
     }
 
@@ -200,6 +220,18 @@ mod tests {
         assert_eq!(may(55), Presentation::WhenRunOut);
         assert!(rotation.previous_may_work(at(0), at(54)));
         assert!(!rotation.previous_may_work(at(0), at(55)));
+    }
+
+    #[test]
+    fn a_lost_request_is_given_the_time_to_be_carried_out() {
+        let longest = Duration::from_secs(65);
+        assert_eq!(Rotation::StaysValid.settles_within(longest), Duration::ZERO);
+        assert_eq!(Rotation::Strict.settles_within(longest), longest);
+        let overlap = Rotation::Overlap { window: MINUTE };
+        assert_eq!(overlap.settles_within(longest), SILENCE);
+        assert_eq!(overlap.confirms_after(MINUTE, None), MINUTE);
+        let soon = overlap.confirms_after(MINUTE, Some(at(0)));
+        assert!(soon < Duration::from_secs(15), "{soon:?}");
     }
 
     #[test]

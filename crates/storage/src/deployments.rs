@@ -22,6 +22,10 @@ use crate::{
     refreshes::{CLAIM_CLOSED, CLAIM_OPEN},
 };
 
+/// Replicas count the pulse on every few seconds. Nobody having done so for this long (in milliseconds), the database
+/// was out of everybody's reach.
+pub(crate) const SILENT: i64 = 12_000;
+
 /// The key of the only row.
 const ONLY: i64 = 1;
 
@@ -39,12 +43,7 @@ impl Deployments for Storage {
         let id = id.to_owned();
         self.transact(move |transaction| {
             Box::pin(async move {
-                let row = Model {
-                    only: ONLY,
-                    id,
-                    adoptions: 0,
-                    pulse: 0,
-                };
+                let row = nobodys(id);
                 insert_if_absent(transaction, row).await?;
                 lock(transaction).await
             })
@@ -57,8 +56,13 @@ impl Deployments for Storage {
         let id = id.to_owned();
         self.transact(move |transaction| {
             Box::pin(async move {
+                let now = database_clock::read(transaction).await?;
+                let resumed = Expr::case(Expr::col(Column::BeatTime).lt(now - SILENT), now)
+                    .finally(Expr::col(Column::ResumeTime));
                 Entity::update_many()
                     .col_expr(Column::Pulse, Expr::col(Column::Pulse).add(1))
+                    .col_expr(Column::ResumeTime, resumed.into())
+                    .col_expr(Column::BeatTime, Expr::value(now))
                     .filter(Column::Only.eq(ONLY))
                     .filter(Column::Id.eq(id))
                     .exec(transaction)
@@ -81,19 +85,13 @@ impl Deployments for Storage {
                         .await
                         .map_err(by_meaning)?;
                 }
-                let nobodys = Model {
-                    only: ONLY,
-                    id: id.clone(),
-                    adoptions: 0,
-                    pulse: 0,
-                };
-                insert_if_absent(transaction, nobodys).await?;
+                insert_if_absent(transaction, nobodys(id.clone())).await?;
                 let before = lock(transaction).await?;
                 let after = Model {
-                    only: ONLY,
                     id,
                     adoptions: before.adoptions.saturating_add(1),
                     pulse: Ord::max(before.pulse, past_pulse).saturating_add(1),
+                    ..before
                 };
                 let change = ActiveModel {
                     id: Set(after.id.clone()),
@@ -123,6 +121,17 @@ impl From<Model> for Deployment {
             adoptions: row.adoptions,
             pulse: row.pulse,
         }
+    }
+}
+
+fn nobodys(id: String) -> Model {
+    Model {
+        only: ONLY,
+        id,
+        adoptions: 0,
+        pulse: 0,
+        beat_time: 0,
+        resume_time: 0,
     }
 }
 

@@ -11,6 +11,10 @@ pub(crate) struct Model {
     pub(crate) id: String,
     pub(crate) adoptions: i64,
     pub(crate) pulse: i64,
+    /// When a replica last counted the pulse on.
+    pub(crate) beat_time: i64,
+    /// When one did so after nobody had for a while.
+    pub(crate) resume_time: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -46,5 +46,7 @@ fn deployments() -> TableCreateStatement {
         .col(text("id"))
         .col(big_integer("adoptions"))
         .col(big_integer("pulse"))
+        .col(big_integer("beat_time"))
+        .col(big_integer("resume_time"))
         .take()
 }

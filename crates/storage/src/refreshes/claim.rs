@@ -1,5 +1,7 @@
 //! Claiming: one transaction that reads how things stand and writes who goes ahead.
 
+use std::time::Duration;
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
     FromQueryResult, IntoActiveModel, Iterable, QueryFilter, Statement,
@@ -20,6 +22,7 @@ use crate::{
     columns::optional_time,
     connect::clock,
     connections::locked::lock_connection,
+    deployments::SILENT,
     entities::{connection, orphan, refresh_claim},
     faults::{by_meaning, corrupt},
 };
@@ -31,9 +34,28 @@ const WHAT: &str = "connections.uncertain_since";
 struct Circumstances {
     now: i64,
     paused_until: Option<i64>,
+    beat_time: Option<i64>,
+    resume_time: Option<i64>,
     orphaned: bool,
     #[sea_orm(nested)]
     earlier: Option<Standing>,
+}
+
+/// How long holders are waited for, in milliseconds, once the database is there again: one that lives tries to store
+/// its answer every 2 s.
+const RETURN: i64 = 8_000;
+
+impl Circumstances {
+    /// How long nothing is taken over, because the database was out of reach until a moment ago: a holder may only
+    /// now be able to store what it has.
+    fn time_to_return(&self) -> Option<Duration> {
+        let beat_time = self.beat_time?;
+        let resume_time = match beat_time < self.now.saturating_sub(SILENT) {
+            true => self.now,
+            false => self.resume_time?,
+        };
+        time_left(self.now, resume_time.saturating_add(RETURN))
+    }
 }
 
 /// Claims, takes over, or says why not.
@@ -53,15 +75,21 @@ pub(crate) async fn claim(
     let Some(current) = current.filter(|row| can_refresh(row, request.base)) else {
         return Ok(ClaimOutcome::Moved);
     };
+    let circumstances = circumstances(transaction, &request).await?;
+    let before_return = circumstances.time_to_return();
     let Circumstances {
         now,
         paused_until,
         orphaned,
         earlier,
-    } = circumstances(transaction, &request).await?;
-    let held = earlier
-        .as_ref()
-        .and_then(|standing| standing.remaining(&request.holder, request.takeover, now));
+        ..
+    } = circumstances;
+    let held = earlier.as_ref().and_then(|standing| {
+        let remaining = standing.remaining(&request.holder, request.takeover, now);
+        // Without its own: what is dead does not come back.
+        let away = before_return.filter(|_| standing.may_be_alive(&request.holder));
+        remaining.max(away)
+    });
     if let Some(held) = held {
         return Ok(ClaimOutcome::Held(held));
     }
@@ -108,10 +136,11 @@ async fn circumstances(
         "WITH earlier AS (\
             SELECT epoch, holder, base_generation, started_at, heartbeat_at, deadline_at, state \
             FROM refresh_claims WHERE connection_id = $1 {lock}) \
-        SELECT {now} AS now, pause.until_time AS paused_until, EXISTS (\
+        SELECT {now} AS now, pause.until_time AS paused_until, pulse.beat_time, pulse.resume_time, EXISTS (\
             SELECT 1 FROM orphans WHERE connection_id = $1 AND base_generation = $2 AND NOT tried) AS orphaned, \
             earlier.* \
         FROM (SELECT 1 AS one) AS always LEFT JOIN earlier ON TRUE \
+        LEFT JOIN deployments AS pulse ON pulse.only = 1 \
         LEFT JOIN client_pauses AS pause ON pause.integration_type = $3 AND pause.client_id = $4",
         now = clock(backend),
     );

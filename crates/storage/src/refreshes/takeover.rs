@@ -32,13 +32,20 @@ impl Standing {
         rule: TakeoverRule,
         now: i64,
     ) -> Option<Duration> {
-        if !self.is_open() || self.is_earlier_life_of(asker) {
+        // A dead holder's request may still be carried out: that matters where a second redemption does.
+        let dead = self.is_earlier_life_of(asker) && rule.silence.is_some();
+        if !self.is_open() || dead {
             return None;
         }
         let free_at = self
             .given_up_at(rule, now)
             .map_or(self.deadline_at, |time| time.min(self.deadline_at));
         time_left(now, free_at)
+    }
+
+    /// Whether somebody may come back to it.
+    pub(crate) fn may_be_alive(&self, asker: &Holder) -> bool {
+        self.is_open() && !self.is_earlier_life_of(asker)
     }
 
     /// When silence is enough, unless the attempt is too old by then.

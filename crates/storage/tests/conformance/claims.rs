@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokend_model::{
     Generation, TakeoverRule,
-    ports::{ClaimOutcome, ClaimRequest, CommitOutcome, Connections, Holder, Refreshes},
+    ports::{
+        ClaimOutcome, ClaimRequest, CommitOutcome, Connections, Deployments, Holder, Refreshes,
+    },
 };
 
 use crate::{
@@ -22,6 +24,7 @@ cases!(
     what_an_earlier_life_of_a_replica_holds_is_free,
     silence_is_enough_where_the_rule_says_so,
     silence_is_not_enough_for_an_old_attempt,
+    holders_are_waited_for_when_the_database_is_back,
     a_takeover_leaves_the_connection_uncertain,
     what_a_failure_recorded_stands,
     a_heartbeat_keeps_a_claim,
@@ -102,13 +105,15 @@ async fn a_claim_past_its_deadline_is_taken_over(rig: Rig) {
 
 async fn what_an_earlier_life_of_a_replica_holds_is_free(rig: Rig) {
     let new = stored_connection(&rig.storage).await;
-    let by = async |holder: Holder| {
+    let under = async |holder: Holder, takeover| {
         let request = ClaimRequest {
             holder,
+            takeover,
             ..request(&new, 1)
         };
         rig.storage.claim(&request).await.unwrap()
     };
+    let by = async |holder: Holder| under(holder, silent(None)).await;
     let first = won(by(holder("a", "first")).await);
     for other in [
         holder("a", "first"),
@@ -117,6 +122,8 @@ async fn what_an_earlier_life_of_a_replica_holds_is_free(rig: Rig) {
     ] {
         held(&by(other).await);
     }
+    // Its last request may still be on the way, which matters to strict providers.
+    held(&under(holder("a", "second"), TakeoverRule::default()).await);
     let second = won(by(holder("a", "second")).await);
     assert!(second.claim.epoch > first.claim.epoch);
     assert!(second.uncertain_since.is_some());
@@ -168,6 +175,35 @@ async fn silence_is_not_enough_for_an_old_attempt(rig: Rig) {
     rig.execute("UPDATE refresh_claims SET started_at = started_at + 15000")
         .await;
     won(claim().await);
+}
+
+async fn holders_are_waited_for_when_the_database_is_back(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let as_holder = async |holder| {
+        let request = ClaimRequest {
+            holder,
+            takeover: silent(None),
+            ..request(&new, 1)
+        };
+        rig.storage.claim(&request).await.unwrap()
+    };
+    won(as_holder(holder("a", "first")).await);
+    age(&rig, "deadline_at", 2 * MINUTE).await;
+    rig.storage.found("here").await.unwrap();
+    // Nobody has counted the pulse on for long.
+    let left = held(&as_holder(holder("b", "first")).await);
+    assert!(left > 7 * SECOND && left <= 8 * SECOND, "{left:?}");
+    // Somebody does again, but only just.
+    rig.storage.beat("here").await.unwrap();
+    held(&as_holder(holder("b", "first")).await);
+    rig.storage.beat("here").await.unwrap();
+    rig.execute("UPDATE deployments SET resume_time = resume_time - 8000")
+        .await;
+    won(as_holder(holder("b", "first")).await);
+    // Nobody waits for what is dead.
+    rig.execute("UPDATE deployments SET beat_time = 0, resume_time = 0")
+        .await;
+    won(as_holder(holder("b", "second")).await);
 }
 
 async fn a_takeover_leaves_the_connection_uncertain(rig: Rig) {

@@ -28,7 +28,7 @@ async fn several_migrate_an_empty_database_at_once(rig: Rig) {
     ] {
         rig.execute(&format!("DROP TABLE {table}")).await;
     }
-    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 4);
+    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 5);
     let mut replicas = Vec::new();
     for _ in 0..3 {
         let storage = Storage::connect(rig.options.clone(), rig.keyring.clone());

@@ -29,6 +29,8 @@ pub(crate) struct Journaled {
 enum Outcome {
     Answered(Box<TokenAnswer>, Journaled),
     Failed(TokenFailure),
+    /// Nothing was sent: the claim may be somebody else's before an answer comes.
+    TooLate,
 }
 
 impl Attempt {
@@ -68,30 +70,37 @@ impl Vending {
             let failure = not_tried(TokenFailureKind::GrantRejected, "there is no refresh token");
             return Err(self.record_failure(&attempt, &failure).await);
         };
-        // A claim that is old already may be somebody else's before the answer comes.
-        if attempt.claiming.elapsed() >= self.shared.options.claim_margin {
-            let failure = not_tried(TokenFailureKind::NotSent, "claiming took too long");
-            return Err(self.record_failure(&attempt, &failure).await);
-        }
         let mut base = credential.clone();
         let mut presented: Vec<Secret> = Vec::new();
         let mut token = refresh_token;
+        let mut asserted = attempt.claiming;
         loop {
-            let first = presented.is_empty();
             presented.push(token.clone());
-            let failure = match self.call(&attempt, &token, first, &pass).await? {
+            let failure = match self.call(&attempt, &token, asserted, &pass).await? {
                 Outcome::Answered(answer, page) => {
                     pass.answered();
                     let renewed = succeed(&base, *answer);
                     return self.store_renewed(attempt, renewed, Some(page)).await;
                 }
+                Outcome::TooLate => {
+                    let failure = not_tried(TokenFailureKind::NotSent, "claiming took too long");
+                    return Err(self.record_failure(&attempt, &failure).await);
+                }
                 Outcome::Failed(failure) => failure,
             };
             if failure.kind == TokenFailureKind::GrantRejected {
-                // Perhaps another token of this connection is the living one.
-                if let Some(fallback) = self.fallback(&attempt, &presented).await? {
+                if let Some(answer) = self.late_answer(&attempt).await? {
+                    pass.answered();
+                    return self.store_renewed(attempt, answer, None).await;
+                }
+                // Only once the refusal is confirmed: what is tried now may end the grant if it was wrong.
+                let asserting = Instant::now();
+                if self.is_confirmed(&attempt)
+                    && let Some(fallback) = self.fallback(&attempt, &presented).await?
+                {
                     token = fallback.refresh_token.clone().unwrap_or(token);
                     base.refresh_token = fallback.refresh_token;
+                    asserted = asserting;
                     continue;
                 }
             }
@@ -110,7 +119,7 @@ impl Vending {
         &self,
         attempt: &Attempt,
         refresh_token: &Secret,
-        first: bool,
+        asserted: Instant,
         pass: &Pass,
     ) -> Result<Outcome, Error> {
         let mut page = match self.shared.ports.journal.open(attempt.claim()).await {
@@ -127,9 +136,13 @@ impl Vending {
             self.put_off(attempt).await;
             return Err(closed(changed));
         }
-        let answer = match self.redeem(attempt, refresh_token, first).await {
-            Ok(answer) => answer,
-            Err(failure) => {
+        let answer = match self.redeem(attempt, refresh_token, asserted).await {
+            None => {
+                page.discard().await;
+                return Ok(Outcome::TooLate);
+            }
+            Some(Ok(answer)) => answer,
+            Some(Err(failure)) => {
                 page.discard().await;
                 return Ok(failed(attempt, failure));
             }
@@ -169,6 +182,21 @@ impl Vending {
             | TokenFailureKind::ClientRejected => pass.unanswered(),
             _ => pass.answered(),
         }
+    }
+
+    /// The answer to an earlier attempt on this generation that has come meanwhile: the successor, for nothing.
+    async fn late_answer(&self, attempt: &Attempt) -> Result<Option<Credential>, Error> {
+        let claim = attempt.claim();
+        let orphans = self
+            .shared
+            .ports
+            .refreshes
+            .orphans(&claim.workspace, &claim.connection_id)
+            .await?;
+        Ok(orphans
+            .into_iter()
+            .find(|orphan| !orphan.tried && orphan.credential.generation == claim.base.next())
+            .map(|orphan| orphan.credential))
     }
 
     /// Another token of the connection that may be alive where the present one is not: that of an answer which came

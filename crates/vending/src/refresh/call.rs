@@ -13,36 +13,35 @@ use crate::Vending;
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 impl Vending {
-    /// Redeems the token. Nothing is sent twice and nothing is sent late; who has the claim afterwards is for the
-    /// commit to find out.
+    /// Redeems the token. Nothing is sent twice, and nothing is sent late (`None`): a process that was stopped since
+    /// it `asserted` its claim may have lost it. Who has the claim afterwards is for the commit to find out.
     pub(super) async fn redeem(
         &self,
         attempt: &Attempt,
         refresh_token: &Secret,
-        first: bool,
-    ) -> Result<RawTokenAnswer, TokenFailure> {
-        let began = if first {
-            attempt.claiming
-        } else {
-            Instant::now()
-        };
+        asserted: Instant,
+    ) -> Option<Result<RawTokenAnswer, TokenFailure>> {
+        let deadline = asserted + self.shared.options.claim_time_to_live;
         let server = &self.shared.ports.authorization_server;
         let scopes = &attempt.subject.credential.scopes;
         let call = server.redeem_refresh_token(attempt.registration(), refresh_token, scopes);
-        let in_time = tokio::time::timeout_at(began + self.shared.options.claim_time_to_live, call);
+        let in_time = tokio::time::timeout_at(deadline, call);
         let heartbeats = std::pin::pin!(self.keep_claim(attempt));
+        if asserted.elapsed() >= self.shared.options.claim_margin {
+            return None;
+        }
         // Both are driven at once: a database that hangs must not keep the answer from being read.
         let called = match select(std::pin::pin!(in_time), heartbeats).await {
             Either::Left((called, _)) => called,
             Either::Right(((), in_time)) => in_time.await,
         };
-        called.unwrap_or_else(|_| {
+        Some(called.unwrap_or_else(|_| {
             Err(TokenFailure {
                 kind: TokenFailureKind::Ambiguous,
                 detail: "no whole answer within the claim's time".to_owned(),
                 retry_after: None,
             })
-        })
+        }))
     }
 
     /// Ends once the claim is somebody else's: then there is nothing left to say.

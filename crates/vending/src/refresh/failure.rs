@@ -28,9 +28,9 @@ impl Vending {
             Some(since) if accused => Some(since),
             _ => accused.then_some(now),
         };
-        let accused_long = accused_time.is_some_and(|since| {
-            (now - since).to_std().unwrap_or_default() >= policy.confirm_after
-        });
+        let confirm_after = self.confirm_after(attempt);
+        let accused_long = accused_time
+            .is_some_and(|since| (now - since).to_std().unwrap_or_default() >= confirm_after);
         let renewable = subject.credential.refresh_token.is_some();
         let confirmed = accused && (accused_long || !renewable);
         let doubtful = matches!(
@@ -53,8 +53,17 @@ impl Vending {
             (false, false) => ConnectionStatus::Expired,
         };
         let pause = match failure.kind {
-            TokenFailureKind::GrantRejected => policy.confirm_after,
+            TokenFailureKind::GrantRejected => confirm_after,
             TokenFailureKind::RateLimited => self.rate_limit_pause(failure),
+            _ if doubtful => {
+                let call = self.shared.options.claim_time_to_live;
+                let settled = subject.facts.rotation.settles_within(call);
+                let rest = settled.saturating_sub(attempt.claiming.elapsed());
+                let chance = self.shared.ports.chance.roll();
+                policy
+                    .pause(failures, failure.retry_after, chance)
+                    .max(rest)
+            }
             _ => policy.pause(
                 failures,
                 failure.retry_after,
@@ -116,6 +125,22 @@ impl Vending {
             pause: None,
         };
         self.close(attempt, record).await;
+    }
+
+    /// How long after a first refusal the same question is asked once more.
+    pub(super) fn confirm_after(&self, attempt: &Attempt) -> Duration {
+        let usual = self.shared.options.refresh_policy.confirm_after;
+        let doubt = attempt.claimed.uncertain_since;
+        attempt.subject.facts.rotation.confirms_after(usual, doubt)
+    }
+
+    /// Whether the provider refused the grant before, long enough ago to believe it now.
+    pub(super) fn is_confirmed(&self, attempt: &Attempt) -> bool {
+        let accused = attempt.subject.connection.refresh_health.accused_time;
+        let now = self.shared.ports.clock.now();
+        accused.is_some_and(|since| {
+            (now - since).to_std().unwrap_or_default() >= self.confirm_after(attempt)
+        })
     }
 
     /// How long a provider that asked for it is left alone.
