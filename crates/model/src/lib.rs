@@ -32,7 +32,7 @@ pub use integration_type::{
     InvalidConnectionConfig, ScopeSets,
 };
 pub use raw_token_answer::RawTokenAnswer;
-pub use refresh_facts::{Presentation, RefreshFacts, Rotation, TakeoverRule};
+pub use refresh_facts::{Presentation, RefreshFacts, Rotation, SILENCE, TakeoverRule};
 pub use refresh_policy::{Freshness, RefreshPolicy};
 pub use renewal_time::Renewable;
 pub use secret::Secret;

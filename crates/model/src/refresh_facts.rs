@@ -59,7 +59,7 @@ pub enum Presentation {
 }
 
 /// Heartbeats come every 2 s; four of them missing is no delay any more.
-const SILENCE: Duration = Duration::from_secs(8);
+pub const SILENCE: Duration = Duration::from_secs(8);
 
 /// Windows shorter than this are over before a takeover could use them.
 const SHORTEST_USEFUL_WINDOW: Duration = Duration::from_secs(15);

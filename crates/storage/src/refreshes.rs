@@ -1,5 +1,5 @@
 //! Refresh claims and their outcomes at rest. Whoever changes a claim or what comes of it locks the connection first;
-//! only heartbeats touch the claim alone.
+//! only heartbeats go without the lock.
 
 mod claim;
 mod commit;
@@ -15,7 +15,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType},
 };
 use tokend_model::{
-    ConnectionId, ConnectionStatus, Credential, Generation, WorkspaceName,
+    ConnectionId, ConnectionStatus, Credential, Generation, SILENCE, WorkspaceName,
     ports::{
         Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Orphan, RefreshFailure, Refreshes,
         Renewed, StorageError,
@@ -59,7 +59,19 @@ impl Refreshes for Storage {
             beat = beat.col_expr(refresh_claim::Column::DeadlineAt, deadline);
         }
         let result = beat.exec(&self.database).await.map_err(by_meaning)?;
-        Ok(result.rows_affected == 1)
+        if result.rows_affected != 1 {
+            return Ok(false);
+        }
+        // Nobody need look before this beat is old, or before the new deadline.
+        let missed = now().add(whole_milliseconds(time_to_live.unwrap_or(SILENCE)));
+        connection::Entity::update_many()
+            .col_expr(connection::Column::RenewalTime, missed.clone())
+            .filter(connection::Column::Id.eq(claim.connection_id.as_str()))
+            .filter(Expr::col(connection::Column::RenewalTime).lt(missed))
+            .exec(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(true)
     }
 
     async fn commit(

@@ -142,7 +142,8 @@ pub struct RefreshFailure {
 pub trait Refreshes: Send + Sync {
     /// Claims the connection's refresh token if its generation is still `base`, no live claim is there and the
     /// provider may be called. An open attempt is taken over with a higher epoch once its deadline has passed, its
-    /// holder is known to be dead, or the takeover rule allows it; the connection is uncertain from then on.
+    /// holder is known to be dead, or the takeover rule allows it; the connection is uncertain from then on. An attempt
+    /// that comes to nothing is due again as soon as it may be taken over.
     async fn claim(&self, request: &ClaimRequest) -> Result<ClaimOutcome, StorageError>;
 
     /// Says that the holder lives; `false` if the claim is no longer its own. With `time_to_live` the deadline is

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use sea_orm::{
+    ActiveValue::Set,
     ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
     FromQueryResult, IntoActiveModel, Iterable, QueryFilter, Statement,
-    sea_query::{Expr, LockType, OnConflict},
+    sea_query::{LockType, OnConflict},
 };
-use tokend_model::{
-    Timestamp,
-    ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, StorageError},
-};
+use tokend_model::ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, StorageError};
 
 use super::{
     CLAIM_OPEN, can_refresh, of_connection, orphans,
@@ -96,8 +94,8 @@ pub(crate) async fn claim(
     if let Some(pause) = paused_until.and_then(|until| time_left(now, until)) {
         return Ok(ClaimOutcome::Paused(pause));
     }
-    let uncertain_since =
-        uncertain_since(transaction, &request, &current, earlier.as_ref()).await?;
+    let uncertain_since = uncertain_since(&request, &current, earlier.as_ref());
+    expect(transaction, &request, uncertain_since, now).await?;
     let epoch = earlier.map_or(1, |standing| standing.epoch.saturating_add(1));
     write(transaction, &request, epoch, now).await?;
     let orphan = if orphaned {
@@ -116,7 +114,7 @@ pub(crate) async fn claim(
             epoch,
             base: request.base,
         },
-        uncertain_since,
+        uncertain_since: optional_time(WHAT, uncertain_since)?,
         orphan,
     }))
 }
@@ -158,28 +156,41 @@ async fn circumstances(
 }
 
 /// What earlier attempts leave. One that was open until now may have got as far as the provider.
-async fn uncertain_since(
-    transaction: &DatabaseTransaction,
+fn uncertain_since(
     request: &ClaimRequest,
     current: &connection::Model,
     earlier: Option<&Standing>,
-) -> Result<Option<Timestamp>, StorageError> {
+) -> Option<i64> {
     let taken_over = earlier.filter(|standing| {
         standing.is_open() && standing.base_generation == i64::from(request.base.0)
     });
-    let (None, Some(taken_over)) = (current.uncertain_since, taken_over) else {
-        return optional_time(WHAT, current.uncertain_since);
+    current
+        .uncertain_since
+        .or(taken_over.map(|standing| standing.started_at))
+}
+
+/// Should the attempt come to nothing, it is looked at again as soon as it may be taken over: a provider's window may
+/// close soon after.
+async fn expect(
+    transaction: &DatabaseTransaction,
+    request: &ClaimRequest,
+    uncertain_since: Option<i64>,
+    now: i64,
+) -> Result<(), StorageError> {
+    let free = request.takeover.silence.unwrap_or(request.time_to_live);
+    let free_at = now.saturating_add(whole_milliseconds(free.min(request.time_to_live)));
+    let change = connection::ActiveModel {
+        renewal_time: Set(Some(free_at)),
+        uncertain_since: Set(uncertain_since),
+        ..Default::default()
     };
     connection::Entity::update_many()
-        .col_expr(
-            connection::Column::UncertainSince,
-            Expr::value(taken_over.started_at),
-        )
-        .filter(connection::Column::Id.eq(&current.id))
+        .set(change)
+        .filter(connection::Column::Id.eq(request.connection_id.as_str()))
         .exec(transaction)
         .await
         .map_err(by_meaning)?;
-    optional_time(WHAT, Some(taken_over.started_at))
+    Ok(())
 }
 
 async fn write(

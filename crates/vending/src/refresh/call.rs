@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures::future::{Either, select};
 use tokend_model::{RawTokenAnswer, Secret, TokenFailure, TokenFailureKind};
 use tokio::time::Instant;
@@ -11,6 +12,10 @@ use crate::Vending;
 
 /// How often the holder of a claim says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// A token's life is counted from the answer's arrival. Whatever arrived later than this was kept waiting, by the
+/// provider or because this process was stopped, and nobody knows how long ago the token was made.
+const LONGEST_WAY_BACK: TimeDelta = TimeDelta::seconds(5);
 
 impl Vending {
     /// Redeems the token. Nothing is sent twice, and nothing is sent late (`None`): a process that was stopped since
@@ -30,11 +35,18 @@ impl Vending {
         if asserted.elapsed() >= self.shared.options.claim_margin {
             return None;
         }
+        let sent = self.shared.ports.clock.now();
         // Both are driven at once: a database that hangs must not keep the answer from being read.
         let called = match select(std::pin::pin!(in_time), heartbeats).await {
             Either::Left((called, _)) => called,
             Either::Right(((), in_time)) => in_time.await,
         };
+        let called = called.map(|answered| {
+            answered.map(|answer| RawTokenAnswer {
+                receive_time: answer.receive_time.min(sent + LONGEST_WAY_BACK),
+                ..answer
+            })
+        });
         Some(called.unwrap_or_else(|_| {
             Err(TokenFailure {
                 kind: TokenFailureKind::Ambiguous,

@@ -63,11 +63,9 @@ impl Vending {
         let base = match present {
             Some(present) if present.generation == claim.base => Some(present),
             _ => {
-                self.shared
-                    .ports
-                    .refreshes
-                    .previous_credential(&claim)
-                    .await?
+                let refreshes = &self.shared.ports.refreshes;
+                let previous = refreshes.previous_credential(&claim).await?;
+                previous.filter(|previous| previous.generation == claim.base)
             }
         };
         let renewed = self.recovered(&connection, base.as_ref(), &claim, answer);
