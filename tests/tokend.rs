@@ -139,8 +139,14 @@ impl Tokend {
     }
 
     /// Stops the server in order and starts it again, on the same database.
-    pub async fn restart(mut self) -> Self {
+    pub async fn restart(self) -> Self {
+        self.restart_after(|| {}).await
+    }
+
+    /// The same, with something done in between.
+    pub async fn restart_after(mut self, meanwhile: impl FnOnce()) -> Self {
         self.server.stop().await;
+        meanwhile();
         self.server = Server::start(&self.config, Callers::ApiKeys).await.unwrap();
         self.operator = client(&self.server, &self.operator_key).await;
         self.backend = client(&self.server, &self.backend_key).await;

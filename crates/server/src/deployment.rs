@@ -80,21 +80,21 @@ impl Guard {
 
     /// Counts the pulse on and compares again; called every few seconds. The database being away changes nothing.
     pub(crate) async fn check(&self) -> Result<(), StorageError> {
-        let ours = self.ours();
+        let mut ours = self.ours();
         let shown = match (self.deployments.deployment().await?, &ours) {
             (None, _) => {
                 self.forget_pulse();
-                let id = ours.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
-                self.deployments.found(&id).await?
+                let id = ours.unwrap_or_else(|| Uuid::now_v7().to_string());
+                let shown = self.deployments.found(&id).await?;
+                ours = Some(id);
+                shown
             }
             (Some(shown), Some(ours)) if shown.id == *ours && self.is_current(&shown) => {
                 self.deployments.beat(ours).await?
             }
             (Some(shown), _) => shown,
         };
-        let founded = ours.is_none() && shown.pulse == 0;
         let verdict = match ours {
-            _ if founded => Ok(()),
             None => Err(NotOurs::Unnamed(shown.id.clone())),
             Some(ours) if ours != shown.id => Err(NotOurs::OfAnother {
                 theirs: shown.id.clone(),
