@@ -32,6 +32,37 @@ model: ## check the refresh protocol exhaustively: every fault at every step, fo
 	cargo test --locked --package tokend-vending --test model -- --nocapture >target/model.log || { cat target/model.log; exit 1; }
 	@grep ' states ' target/model.log && grep -o 'model: .*' target/model.log
 
+SEEDS ?= 10000
+
+.PHONY: sim
+sim: ## simulate the refresh engine under faults that a seed decides: SEEDS=1000000 for more, SEED=7 replays one
+	@mkdir -p target
+	SEEDS=$(SEEDS) cargo test --locked --package tokend-vending --test simulation -- --nocapture >target/sim.log || { cat target/sim.log; exit 1; }
+	@grep ' broken within ' target/sim.log && grep -o 'simulation: .*' target/sim.log
+
+KILLS ?= 200
+
+.PHONY: rig-crash
+rig-crash: ## kill replicas under load, again and again: KILLS=1000 for more, SEED=7 for the same choices again
+	KILLS=$(KILLS) CONNECTIONS=350 tests/faults/run rig-crash p01_
+
+ROUNDS ?= 100
+CALLERS ?= 10000
+
+.PHONY: rig-burst
+rig-burst: ## very many callers on one token that ran out: ROUNDS and CALLERS say how often and how many
+	ROUNDS=$(ROUNDS) CALLERS=$(CALLERS) tests/faults/run rig-burst p03_
+
+RESTARTS ?= 100
+
+.PHONY: rig-restart
+rig-restart: ## restart replicas one after the other under load: RESTARTS says how often
+	RESTARTS=$(RESTARTS) tests/faults/run rig-restart p18_
+
+.PHONY: rig-pause
+rig-pause: ## stop a replica in the middle of a refresh for longer than its claim lasts
+	tests/faults/run rig-pause p05_
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

@@ -8,6 +8,7 @@ mod connector_files;
 mod demo;
 mod help;
 mod home;
+mod importing;
 mod keys;
 mod migrate;
 mod serve;

@@ -5,7 +5,7 @@ use std::{io, process::ExitCode};
 use tokend_server::{StartError, config::ConfigError};
 use tonic::Code;
 
-use crate::connector_file::InvalidConnectorFile;
+use crate::{connections::InvalidImportLine, connector_file::InvalidConnectorFile};
 
 const FAILURE: u8 = 1;
 const DATA: u8 = 65;
@@ -29,7 +29,7 @@ pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
 
 fn number(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<InvalidConnectorFile>() {
+        if cause.is::<InvalidConnectorFile>() || cause.is::<InvalidImportLine>() {
             return DATA;
         }
         if cause.is::<ConfigError>() {

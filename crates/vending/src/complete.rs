@@ -5,7 +5,7 @@ use std::sync::Arc;
 use backon::Retryable;
 use tokend_model::{
     Account, Authorization, AuthorizationId, AuthorizationState, Completion, Connection,
-    ConnectionId, Connector, Owner, Renewable, Secret, Timestamp, TokenAnswer, TokenFailure,
+    ConnectionId, Connector, CredentialSource, Owner, Secret, TokenAnswer, TokenFailure,
     TokenFailureKind, WorkspaceName,
     ports::{NewConnection, Registration, StorageError},
 };
@@ -229,6 +229,7 @@ impl Vending {
                 .clone()
                 .unwrap_or_else(|| authorization.scopes.clone()),
             answer,
+            source: CredentialSource::Authorization,
             keep_refresh_token: false,
             renewal_time: None,
             authorization: Some(authorization.id.clone()),
@@ -237,7 +238,7 @@ impl Vending {
         let account_first = new.answer.refresh_token.is_none() && present.is_some();
         if account_first {
             new.account = self
-                .identify(registration, &access_token, authorization)
+                .identify(registration, &access_token, authorization.id.as_str())
                 .await
                 .map_err(
                     // Not knowing, we would either lose the old refresh token or mix two accounts: leave all as it was.
@@ -262,57 +263,10 @@ impl Vending {
             })
             .await?;
         self.shared.cache.remove(&self.cache_key_of(&connection));
-        if !account_first
-            && let Ok(account) = self
-                .identify(registration, &access_token, authorization)
-                .await
-            && account != Account::default()
-        {
-            let connections = &ports.connections;
-            match connections
-                .set_account(&connection.workspace, &connection.id, &account)
-                .await
-            {
-                Ok(()) => connection.account = account,
-                Err(error) => {
-                    tracing::warn!(id = %connection.id, %error, "whose account it is was not stored")
-                }
-            }
-            self.shared.cache.remove(&self.cache_key_of(&connection));
+        if !account_first {
+            self.learn_account(&mut connection, connector, &access_token)
+                .await;
         }
         Ok(connection)
-    }
-
-    /// When a connection that is only now made is to be renewed although nobody asks. Where the answer has no refresh
-    /// token an old one may stay, and trying finds out.
-    fn first_renewal_time(&self, new: &NewConnection, now: Timestamp) -> Option<Timestamp> {
-        let catalogue = &self.shared.ports.catalogue;
-        let facts = catalogue.refresh_facts(&new.workspace, &new.integration_type);
-        let renewable = Renewable {
-            received: new.answer.receive_time,
-            expires: new.answer.expiry.time(),
-            refresh_expires: new.answer.refresh_expire_time,
-            used: now,
-        };
-        let roll = self.shared.ports.chance.roll();
-        let policy = &self.shared.options.refresh_policy;
-        (new.answer.refresh_token.is_some() || new.keep_refresh_token)
-            .then(|| policy.renewal_time(&facts, renewable, now, roll))
-    }
-
-    /// Whose account it is, as far as the provider tells.
-    async fn identify(
-        &self,
-        registration: Registration<'_>,
-        access_token: &Secret,
-        authorization: &Authorization,
-    ) -> Result<Account, TokenFailure> {
-        let server = &self.shared.ports.authorization_server;
-        server
-            .identify(registration, access_token)
-            .await
-            .inspect_err(|failure| {
-                log_token_failure("identify", authorization.id.as_str(), failure);
-            })
     }
 }

@@ -255,7 +255,7 @@ fn changed_fields(old: &Connector, new: &Connector) -> Vec<&'static str> {
 }
 
 /// RFC 6749 section 3.3: visible ASCII without the quote and the backslash.
-fn is_scope_token(scope: &str) -> bool {
+pub(crate) fn is_scope_token(scope: &str) -> bool {
     !scope.is_empty()
         && scope
             .bytes()

@@ -73,12 +73,8 @@ pub(crate) fn vended(
 ) -> Arc<Vended> {
     let renewable = credential.refresh_token.is_some();
     let ended = connection.status == ConnectionStatus::Error;
-    let needs_user_by = facts.needs_user_by(
-        connection.authorize_time,
-        credential.expiry,
-        credential.refresh_expire_time,
-        renewable && !ended,
-    );
+    let end = credential.refresh_expire_time;
+    let needs_user_by = needs_user_by(connection, facts, credential.expiry, end, renewable);
     let missing = |scope: &&String| !credential.scopes.contains(scope);
     let missing_scopes: Vec<_> = connector.scopes.iter().filter(missing).cloned().collect();
     let mut warnings = Vec::new();
@@ -106,6 +102,23 @@ pub(crate) fn vended(
         needs_user_by,
         warnings,
     })
+}
+
+/// By when the user of a connection has to consent again. In `ERROR` renewing is over, whatever there is to renew with.
+pub(crate) fn needs_user_by(
+    connection: &Connection,
+    facts: &RefreshFacts,
+    expiry: Expiry,
+    refresh_expires: Option<Timestamp>,
+    renewable: bool,
+) -> Option<Timestamp> {
+    let renewable = renewable && connection.status != ConnectionStatus::Error;
+    facts.needs_user_by(
+        connection.authorize_time,
+        expiry,
+        refresh_expires,
+        renewable,
+    )
 }
 
 /// The same with one more warning.

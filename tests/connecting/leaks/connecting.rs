@@ -133,8 +133,7 @@ pub(crate) async fn operators_look_around(run: &mut Run) {
         let describe = v1::DescribeConnectionRequest {
             connection_id: connection.connection_id.clone(),
         };
-        // Built or not: neither shows a secret.
-        run.show(&admin.describe_connection(describe).await);
+        run.show(&admin.describe_connection(describe).await.unwrap());
         let refresh = v1::RefreshConnectionRequest {
             connection_id: connection.connection_id,
             ..Default::default()
@@ -163,8 +162,31 @@ pub(crate) async fn operators_look_around(run: &mut Run) {
     };
     run.show(&create);
     run.show_error(admin.create_connector(create).await);
-    let import = v1::ImportConnectionRequest::default();
-    run.show(&admin.import_connection(import).await);
+    let grant = run.tokend.simulator.grant("client-of-users", "dora", &[]);
+    let import = v1::ImportConnectionRequest {
+        connector_id: "users".to_owned(),
+        app_user_id: "dora".to_owned(),
+        refresh_token: grant.refresh_token.unwrap(),
+        ..Default::default()
+    };
+    run.show(&import);
+    run.show(&admin.import_connection(import.clone()).await.unwrap());
+    for misplaced in [
+        v1::ImportConnectionRequest {
+            scopes: vec![format!("\"{}", grant.access_token)],
+            ..import.clone()
+        },
+        v1::ImportConnectionRequest {
+            token_type: format!("{}\n", grant.access_token),
+            ..import.clone()
+        },
+        v1::ImportConnectionRequest {
+            label: Some(format!("{}\n", grant.access_token)),
+            ..import
+        },
+    ] {
+        run.show_error(admin.import_connection(misplaced).await);
+    }
 }
 
 /// Leaves one attempt on its way to the provider and one with a code, so that the database holds both.

@@ -207,8 +207,13 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::DescribeConnectionRequest>,
     ) -> Answer<v1::DescribeConnectionResponse> {
-        self.admit(request).await?;
-        Err(status::unimplemented("DescribeConnection"))
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.describe_connection_in(&admitted.workspace, request)
+                .await,
+        )
     }
 
     async fn refresh_connection(
@@ -254,8 +259,13 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ImportConnectionRequest>,
     ) -> Answer<v1::ImportConnectionResponse> {
-        self.admit(request).await?;
-        Err(status::unimplemented("ImportConnection"))
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.import_connection_in(&admitted.workspace, request)
+                .await,
+        )
     }
 
     async fn set_static_credential(

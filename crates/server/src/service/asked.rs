@@ -44,7 +44,9 @@ asked! {
     CompleteAuthorizationRequest { authorization_id: "authorizationId" }
     GetAuthorizationRequest { authorization_id: "authorizationId" }
     ListConnectionsRequest {}
+    DescribeConnectionRequest { connection_id: "connectionId" }
     RefreshConnectionRequest { connection_id: "connectionId" }
     RevokeConnectionRequest { connection_id: "connectionId" }
     DeleteConnectionRequest { connection_id: "connectionId" }
+    ImportConnectionRequest { connector_id: "connectorId" }
 }

@@ -1,4 +1,4 @@
-//! Connections, for operators: what there is, and ending or renewing one.
+//! Connections, for operators: what there is, bringing one from elsewhere, and ending or renewing one.
 
 use tokend_api::v1;
 use tokend_model::{Connection, ConnectionFilter, ConnectionId, Owner, WorkspaceName};
@@ -33,6 +33,42 @@ impl Admin {
             connections,
             next_page_token,
         })
+    }
+
+    pub(super) async fn describe_connection_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::DescribeConnectionRequest,
+    ) -> Result<v1::DescribeConnectionResponse, Error> {
+        let id = from_proto::connection_id(&request.connection_id)?;
+        let described = self.vending.describe_connection(workspace, &id).await?;
+        let connection = &described.connection;
+        let health = &connection.refresh_health;
+        Ok(v1::DescribeConnectionResponse {
+            connection: Some(self.shown_connection(connection).await?),
+            generations: described
+                .generations
+                .iter()
+                .map(to_proto::credential_generation)
+                .collect(),
+            next_refresh_time: connection.renewal_time.map(to_proto::timestamp),
+            consecutive_failures: to_proto::count(health.consecutive_failures),
+            last_failure_reason: health.last_failure.clone().unwrap_or_default(),
+            last_failure_provider_error: String::new(),
+            last_failure_time: None,
+            needs_user_by_time: described.needs_user_by.map(to_proto::timestamp),
+        })
+    }
+
+    pub(super) async fn import_connection_in(
+        &self,
+        workspace: &WorkspaceName,
+        request: v1::ImportConnectionRequest,
+    ) -> Result<v1::ImportConnectionResponse, Error> {
+        let import = from_proto::import_connection(workspace, request)?;
+        let connection = self.vending.import_connection(import).await?;
+        let connection = Some(self.shown_connection(&connection).await?);
+        Ok(v1::ImportConnectionResponse { connection })
     }
 
     pub(super) async fn refresh_connection_in(

@@ -4,10 +4,17 @@ use std::time::Duration;
 
 use tokend_api::v1;
 use tokend_model::{
-    AppUserId, AuthorizationId, ConnectionId, ConnectionStatus, ConnectorId, ConnectorKind,
-    Generation, IntegrationTypeName, InvalidId, Label, Owner, Secret, WorkspaceName,
+    Account, AppUserId, AuthorizationId, ConnectionId, ConnectionStatus, ConnectorId,
+    ConnectorKind, Generation, IntegrationTypeName, InvalidId, Label, Owner, Secret, Timestamp,
+    WorkspaceName,
 };
-use tokend_vending::{ClientSecret, ConnectorDraft, ConnectorRef, Error, Target, VendOptions};
+use tokend_vending::{
+    ClientSecret, ConnectorDraft, ConnectorRef, Error, ImportConnection, Target, VendOptions,
+};
+
+/// The range of `google.protobuf.Timestamp`, in unix seconds.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
 
 fn named<T>(field: &'static str, read: Result<T, InvalidId>) -> Result<T, Error> {
     read.map_err(|invalid| Error::invalid(field, invalid.to_string()))
@@ -160,6 +167,52 @@ pub(crate) fn connector_draft(connector: v1::Connector) -> Result<ConnectorDraft
         return_urls: connector.return_urls,
         disabled: connector.disabled,
     })
+}
+
+/// A grant from elsewhere, as an operator sends it.
+pub(crate) fn import_connection(
+    workspace: &WorkspaceName,
+    request: v1::ImportConnectionRequest,
+) -> Result<ImportConnection, Error> {
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    Ok(ImportConnection {
+        workspace: workspace.clone(),
+        connector_id: connector_id(&request.connector_id)?,
+        app_user: given(request.app_user_id)
+            .map(|id| app_user_id(&id))
+            .transpose()?,
+        label: label(request.label.as_deref())?,
+        access_token: given(request.access_token).map(Secret::new),
+        refresh_token: given(request.refresh_token).map(Secret::new),
+        token_type: given(request.token_type),
+        expire_time: request
+            .expire_time
+            .map(|time| timestamp("expire_time", time))
+            .transpose()?,
+        scopes: request.scopes,
+        connection_config: request.connection_config.into_iter().collect(),
+        account: request.account.and_then(account),
+    })
+}
+
+/// A time between the years 1 and 9999, as the contract's have to be.
+fn timestamp(field: &'static str, time: prost_types::Timestamp) -> Result<Timestamp, Error> {
+    u32::try_from(time.nanos)
+        .ok()
+        .and_then(|nanos| Timestamp::from_timestamp(time.seconds, nanos))
+        .filter(|time| (FIRST_SECOND..=LAST_SECOND).contains(&time.timestamp()))
+        .ok_or_else(|| Error::invalid(field, "must be a time between the years 1 and 9999"))
+}
+
+/// `None` where nothing is told.
+fn account(account: v1::Account) -> Option<Account> {
+    let told = |text: String| (!text.is_empty()).then_some(text);
+    let account = Account {
+        id: told(account.id),
+        email: told(account.email),
+        name: told(account.name),
+    };
+    (account != Account::default()).then_some(account)
 }
 
 #[cfg(test)]

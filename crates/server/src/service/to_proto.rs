@@ -11,7 +11,7 @@ use ring::digest;
 use tokend_api::v1;
 use tokend_model::{
     Account, Authorization, AuthorizationState, Connection, ConnectionStatus, Connector,
-    ConnectorKind, IntegrationType, Owner, Timestamp,
+    ConnectorKind, CredentialSource, IntegrationType, Owner, Timestamp, ports::KeptGeneration,
 };
 use tokend_vending::{Error, PlannedAction, PlannedChange, ProviderRevocation, Vended, Warning};
 
@@ -126,6 +126,24 @@ pub(crate) fn connection(connection: &Connection, connector: Option<&Connector>)
     v1::Connection {
         etag: etag(&shown),
         ..shown
+    }
+}
+
+/// A kept generation of a credential, never the credential itself.
+pub(crate) fn credential_generation(kept: &KeptGeneration) -> v1::CredentialGeneration {
+    let source = match kept.source {
+        None => v1::CredentialSource::Unspecified,
+        Some(CredentialSource::Authorization) => v1::CredentialSource::Authorization,
+        Some(CredentialSource::Refresh) => v1::CredentialSource::Refresh,
+        Some(CredentialSource::Import) => v1::CredentialSource::Import,
+    };
+    v1::CredentialGeneration {
+        generation: kept.generation.0,
+        source: source.into(),
+        create_time: Some(timestamp(kept.receive_time)),
+        expire_time: kept.expiry.time().map(timestamp),
+        renewable: kept.renewable,
+        key_id: kept.key_id.clone(),
     }
 }
 
@@ -366,6 +384,7 @@ mod tests {
             generation: Generation(1),
             expiry: Expiry::At(time),
             refresh_health: RefreshHealth::default(),
+            renewal_time: None,
             create_time: time,
             authorize_time: time,
             refresh_time: time,

@@ -26,6 +26,7 @@ cases!(
     revoking_keeps_the_record_only,
     uses_are_added_up,
     an_account_is_noted,
+    kept_generations_are_told_unopened,
     first_connections_of_one_owner_become_one,
 );
 
@@ -332,4 +333,30 @@ async fn first_connections_of_one_owner_become_one(rig: Rig) {
     let mut generations: Vec<_> = made.iter().map(|one| one.generation.0).collect();
     generations.sort_unstable();
     assert!(generations.into_iter().eq(1..=20));
+}
+
+async fn kept_generations_are_told_unopened(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let kept_in = async |workspace| rig.storage.generations(&workspace, &new.id).await.unwrap();
+    let key_id = rig.keyring.primary_key_id();
+    let kept = kept_in(workspace()).await;
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].generation, Generation::FIRST);
+    assert_eq!(kept[0].source, Some(new.source));
+    assert_eq!(
+        (kept[0].receive_time, kept[0].expiry),
+        (at(1), new.answer.expiry)
+    );
+    assert_eq!(kept[0].refresh_expire_time, new.answer.refresh_expire_time);
+    assert_eq!((kept[0].renewable, kept[0].key_id.as_str()), (true, key_id));
+    // Opening it would fail from here on.
+    rig.execute("UPDATE credentials SET source = NULL, generation = 7")
+        .await;
+    let moved = kept_in(workspace()).await;
+    assert_eq!(
+        (moved[0].generation, moved[0].source),
+        (Generation(7), None)
+    );
+    assert_eq!(moved[0].key_id, key_id);
+    assert_eq!(kept_in(stranger()).await, []);
 }

@@ -1,0 +1,276 @@
+//! Importing: a grant that another system obtained with the same OAuth client becomes a connection.
+
+use std::collections::BTreeMap;
+
+use tokend_model::{
+    Account, AppUserId, Connection, ConnectionConfig, ConnectionId, ConnectionStatus, Connector,
+    ConnectorId, ConnectorKind, CredentialSource, Expiry, Freshness, Label, Owner, Secret,
+    Timestamp, TokenAnswer, WorkspaceName,
+    ports::{Claim, NewConnection, StorageError},
+};
+use uuid::Uuid;
+
+use crate::{
+    Error, Vending,
+    connectors::enabled,
+    plan::is_scope_token,
+    refresh::{Past, RenewalCause, Wish},
+};
+
+/// A grant from elsewhere.
+#[derive(Debug, Clone)]
+pub struct ImportConnection {
+    /// The workspace it will live in.
+    pub workspace: WorkspaceName,
+    /// The connector; its client is the one the grant was issued to.
+    pub connector_id: ConnectorId,
+    /// The app user who owns it; `None` under a shared connector.
+    pub app_user: Option<AppUserId>,
+    /// The label it will have.
+    pub label: Label,
+    /// The access token. Without one, the refresh token is redeemed at once.
+    pub access_token: Option<Secret>,
+    /// The refresh token, where there is one.
+    pub refresh_token: Option<Secret>,
+    /// How the access token is sent; `Bearer` where it is not said.
+    pub token_type: Option<String>,
+    /// When the access token runs out, where that is known.
+    pub expire_time: Option<Timestamp>,
+    /// The scopes granted; empty for those that the connector asks for.
+    pub scopes: Vec<String>,
+    /// The values asked for before connecting.
+    pub connection_config: BTreeMap<String, String>,
+    /// Whose account it is; `None` to ask the provider.
+    pub account: Option<Account>,
+}
+
+/// What a connection that is there holds of a grant that is imported once more.
+enum Held {
+    /// What its refresh token was redeemed for.
+    Successor(Box<Connection>),
+    /// The refresh token, of which nobody knows whether it was redeemed.
+    InDoubt(Box<Connection>),
+}
+
+impl Vending {
+    /// Stores the grant, in a task that outlives the caller; an owner's connection that is there gets its next
+    /// generation. Where its only token is a refresh token it is redeemed before this answers: if that fails the error
+    /// is answered, and the connection stays and is tried again as any other.
+    pub async fn import_connection(&self, import: ImportConnection) -> Result<Connection, Error> {
+        let this = self.clone();
+        let task = self
+            .shared
+            .tasks
+            .spawn(async move { this.import(import).await });
+        task.await.unwrap_or(Err(Error::Internal))
+    }
+
+    async fn import(&self, mut import: ImportConnection) -> Result<Connection, Error> {
+        check_tokens(&import)?;
+        let connector = self
+            .get_connector(&import.workspace, &import.connector_id)
+            .await?;
+        enabled(&connector)?;
+        let owner = owner_under(&connector, import.app_user.take())?;
+        let connection_config = self
+            .shared
+            .ports
+            .catalogue
+            .check_connection_config(&connector, &import.connection_config)?;
+        let access_token = import.access_token.clone();
+        if access_token.is_none() {
+            self.may_call_providers()?;
+        }
+        let account = import.account.clone();
+        let new = self.imported(import, &connector, owner, connection_config)?;
+        let mut connection = match self.held_already(&new).await? {
+            Some(Held::Successor(connection)) => return Ok(*connection),
+            Some(Held::InDoubt(connection)) if access_token.is_none() => *connection,
+            _ => {
+                let ports = &self.shared.ports;
+                ports.connections.connect(&new, ports.clock.now()).await?
+            }
+        };
+        self.shared.cache.remove(&self.cache_key_of(&connection));
+        let access_token = match access_token {
+            Some(access_token) => access_token,
+            None => {
+                let vended = self.renew(first_renewal(&connection)).await;
+                let vended = vended.map_err(refused)?;
+                connection = self
+                    .connection(&connection.workspace, &connection.id)
+                    .await?;
+                vended.access_token.clone()
+            }
+        };
+        if account.is_none() && self.may_call_providers().is_ok() && self.works(&connection) {
+            self.learn_account(&mut connection, &connector, &access_token)
+                .await;
+        }
+        Ok(connection)
+    }
+
+    fn imported(
+        &self,
+        import: ImportConnection,
+        connector: &Connector,
+        owner: Owner,
+        connection_config: ConnectionConfig,
+    ) -> Result<NewConnection, Error> {
+        let scopes = match import.scopes.is_empty() {
+            false => import.scopes,
+            true if !connector.scopes.is_empty() => connector.scopes.clone(),
+            true => {
+                let sets = self.integration_type(&connector.workspace, &connector.integration_type);
+                sets?.scopes.read.clone()
+            }
+        };
+        let now = self.shared.ports.clock.now();
+        let expiry = match (&import.access_token, import.expire_time) {
+            // No token at all: like one that has run out, it is never handed out, only renewed.
+            (None, _) => Expiry::At(now),
+            (Some(_), Some(expires)) => Expiry::At(expires),
+            (Some(_), None) => Expiry::Unknown,
+        };
+        let new = NewConnection {
+            id: ConnectionId::from_uuid(Uuid::now_v7()),
+            workspace: import.workspace,
+            connector_id: connector.id.clone(),
+            integration_type: connector.integration_type.clone(),
+            owner,
+            label: import.label,
+            account: import.account.unwrap_or_default(),
+            connection_config,
+            scopes,
+            answer: TokenAnswer {
+                access_token: import.access_token.unwrap_or_else(|| Secret::new("")),
+                token_type: import.token_type.unwrap_or_else(|| "Bearer".to_owned()),
+                refresh_token: import.refresh_token,
+                expiry,
+                refresh_expire_time: None,
+                scopes: None,
+                captured: ConnectionConfig::default(),
+                receive_time: now,
+            },
+            source: CredentialSource::Import,
+            keep_refresh_token: false,
+            renewal_time: None,
+            authorization: None,
+        };
+        Ok(NewConnection {
+            renewal_time: self.first_renewal_time(&new, now),
+            ..new
+        })
+    }
+
+    /// What the owner's connection holds of the grant to be imported. Who imports twice, not having heard the first
+    /// answer, must not put a spent refresh token in the living one's place, nor have it forgotten that it may be spent.
+    async fn held_already(&self, new: &NewConnection) -> Result<Option<Held>, Error> {
+        let given = &new.answer.refresh_token;
+        let ports = &self.shared.ports;
+        let found = ports
+            .connections
+            .find(&new.workspace, &new.connector_id, &new.owner, &new.label)
+            .await;
+        let (connection, present) = match found {
+            Ok(Some((connection, Some(present)))) => (connection, present),
+            // What can no longer be opened may be replaced.
+            Ok(_) | Err(StorageError::Corrupt { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let lives = matches!(
+            connection.status,
+            ConnectionStatus::Authorized | ConnectionStatus::Expired
+        );
+        if !lives || given.is_none() {
+            return Ok(None);
+        }
+        if present.refresh_token == *given {
+            let doubtful = connection.refresh_health.uncertain_since.is_some();
+            return Ok(doubtful.then(|| Held::InDoubt(Box::new(connection))));
+        }
+        // No claim that anybody holds: it names the generation whose predecessor is looked for.
+        let present_generation = Claim {
+            workspace: connection.workspace.clone(),
+            connection_id: connection.id.clone(),
+            epoch: 0,
+            base: present.generation,
+        };
+        let previous = ports
+            .refreshes
+            .previous_credential(&present_generation)
+            .await?;
+        let redeemed = previous.is_some_and(|previous| previous.refresh_token == *given);
+        Ok(redeemed.then(|| Held::Successor(Box::new(connection))))
+    }
+
+    /// Whether the connection's access token still works, as far as times tell.
+    fn works(&self, connection: &Connection) -> bool {
+        let policy = &self.shared.options.refresh_policy;
+        let now = self.shared.ports.clock.now();
+        policy.freshness(connection.refresh_time, connection.expiry, now, None) != Freshness::RunOut
+    }
+}
+
+fn first_renewal(connection: &Connection) -> Wish {
+    Wish {
+        workspace: connection.workspace.clone(),
+        connection_id: connection.id.clone(),
+        past: Past::Generation(connection.generation),
+        cause: RenewalCause::Operator,
+    }
+}
+
+/// Nobody was ever vended this grant: a provider that refuses it at once is believed, though it is asked once more.
+fn refused(error: Error) -> Error {
+    match error {
+        Error::GrantInDoubt { .. } => Error::ReauthorizationRequired { connect: None },
+        other => other,
+    }
+}
+
+fn owner_under(connector: &Connector, app_user: Option<AppUserId>) -> Result<Owner, Error> {
+    let wrong = |why| Err(Error::invalid("app_user_id", why));
+    match (connector.kind, app_user) {
+        (ConnectorKind::Shared, None) => Ok(Owner::Shared),
+        (ConnectorKind::AppUser, Some(app_user)) => Ok(Owner::AppUser(app_user)),
+        (ConnectorKind::Shared, Some(_)) => wrong("goes with an app user connector only"),
+        (ConnectorKind::AppUser, None) => wrong("is missing; the connector is for app users"),
+    }
+}
+
+/// No text here repeats a value: what was meant for one field may be in another.
+fn check_tokens(import: &ImportConnection) -> Result<(), Error> {
+    if import.access_token.is_none() && import.refresh_token.is_none() {
+        return Err(Error::invalid("access_token", "or refresh_token is needed"));
+    }
+    let token = |secret: &Option<Secret>| secret.as_ref().is_none_or(|it| is_token(it.expose()));
+    let checks = [
+        ("access_token", token(&import.access_token)),
+        ("refresh_token", token(&import.refresh_token)),
+        (
+            "token_type",
+            import.token_type.as_deref().is_none_or(is_token),
+        ),
+        (
+            "scopes",
+            import.scopes.iter().all(|scope| is_scope_token(scope)),
+        ),
+    ];
+    match checks.iter().find(|(_, fits)| !fits) {
+        None => Ok(()),
+        Some(("scopes", _)) => Err(Error::invalid(
+            "scopes",
+            "has one that is no scope (RFC 6749 section 3.3)",
+        )),
+        Some((field, _)) => Err(Error::invalid(
+            field,
+            "has characters that none has (RFC 6749 appendix A)",
+        )),
+    }
+}
+
+/// RFC 6749 appendix A.12, A.13 and A.17: printable ASCII.
+fn is_token(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+}
