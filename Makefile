@@ -63,6 +63,20 @@ rig-restart: ## restart replicas one after the other under load: RESTARTS says h
 rig-pause: ## stop a replica in the middle of a refresh for longer than its claim lasts
 	tests/faults/run rig-pause p05_
 
+CANCELS ?= 50000
+.PHONY: rig-cancel
+rig-cancel: ## CANCELS=50000 callers go away at any moment: no renewed token is lost, no transaction stays open
+	@mkdir -p target
+	CANCELS=$(CANCELS) tests/rigs/postgres run cargo test --locked --package tokend-tests --test contract p10_ -- --nocapture >target/rig-cancel.log 2>&1 || { cat target/rig-cancel.log; exit 1; }
+	@grep 'cancelled calls: ' target/rig-cancel.log
+
+EXPIRING ?= 100000
+.PHONY: rig-expiry
+rig-expiry: ## EXPIRING=100000 connections are due at once: renewed in time, at no more than the provider's rate
+	@mkdir -p target
+	EXPIRING=$(EXPIRING) tests/rigs/postgres run cargo test --locked --package tokend-tests --test contract p29_ -- --nocapture >target/rig-expiry.log 2>&1 || { cat target/rig-expiry.log; exit 1; }
+	@grep 'P-29: ' target/rig-expiry.log
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

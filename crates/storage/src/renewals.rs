@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
-    FromQueryResult, QueryFilter, Statement, sea_query::Expr,
+    FromQueryResult, QueryFilter, Statement, Value, sea_query::Expr,
 };
 use tokend_model::{
     ConnectionId, WorkspaceName,
@@ -19,6 +19,9 @@ use crate::{
     refreshes::whole_milliseconds,
 };
 
+/// So many due rows are looked at in one go, at most.
+const MOST_SORTED: u32 = 2_000;
+
 /// Ids a statement, of which the databases allow some ten thousand.
 const CHUNK: usize = 500;
 
@@ -31,9 +34,14 @@ struct DueRow {
 
 #[async_trait]
 impl Renewals for Storage {
-    async fn take_due(&self, share: Share) -> Result<Vec<DueRenewal>, StorageError> {
+    async fn take_due(
+        &self,
+        share: Share,
+        enough: &[WorkspaceName],
+    ) -> Result<Vec<DueRenewal>, StorageError> {
+        let enough = enough.to_vec();
         self.transact(move |transaction| {
-            Box::pin(async move { take_due(transaction, share).await })
+            Box::pin(async move { take_due(transaction, share, &enough).await })
         })
         .await
     }
@@ -42,9 +50,10 @@ impl Renewals for Storage {
 async fn take_due(
     transaction: &DatabaseTransaction,
     share: Share,
+    enough: &[WorkspaceName],
 ) -> Result<Vec<DueRenewal>, StorageError> {
     let now = database_clock::read(transaction).await?;
-    let rows = due(transaction, share, now).await?;
+    let rows = due(transaction, share, enough, now).await?;
     let again = now.saturating_add(whole_milliseconds(share.put_off));
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     for chunk in ids.chunks(CHUNK) {
@@ -71,9 +80,10 @@ async fn take_due(
 async fn due(
     transaction: &DatabaseTransaction,
     share: Share,
+    enough: &[WorkspaceName],
     now: i64,
 ) -> Result<Vec<DueRow>, StorageError> {
-    let query = due_query(transaction.get_database_backend(), share, now);
+    let query = due_query(transaction.get_database_backend(), share, enough, now);
     DueRow::find_by_statement(query)
         .all(transaction)
         .await
@@ -81,25 +91,41 @@ async fn due(
 }
 
 /// The moment is a value of its own: a volatile function in the condition would keep PostgreSQL from using the index.
-fn due_query(backend: DatabaseBackend, share: Share, now: i64) -> Statement {
+fn due_query(
+    backend: DatabaseBackend,
+    share: Share,
+    enough: &[WorkspaceName],
+    now: i64,
+) -> Statement {
     let lock = match backend {
         DatabaseBackend::Postgres => "FOR NO KEY UPDATE SKIP LOCKED",
         _ => "",
     };
+    let places: Vec<_> = (4..4 + enough.len())
+        .map(|place| format!("${place}"))
+        .collect();
+    let wanted = match places.is_empty() {
+        true => String::new(),
+        false => format!("AND workspace NOT IN ({})", places.join(", ")),
+    };
+    // Of very many only the longest overdue are sorted out: once a workspace has enough, the others' come up.
     let query = format!(
         "SELECT id, workspace, renewal_time FROM connections WHERE renewal_time <= $1 AND id IN (\
             SELECT id FROM (\
                 SELECT id, renewal_time, \
                 ROW_NUMBER() OVER (PARTITION BY workspace ORDER BY renewal_time, id) AS place \
-                FROM connections WHERE renewal_time <= $1) AS due \
+                FROM (\
+                    SELECT id, workspace, renewal_time FROM connections \
+                    WHERE renewal_time <= $1 {wanted} ORDER BY renewal_time LIMIT {MOST_SORTED}) AS overdue) AS due \
             WHERE place <= $2 ORDER BY renewal_time, id LIMIT $3) \
         ORDER BY renewal_time, id {lock}"
     );
-    let values = [
-        now.into(),
-        i64::from(share.per_workspace).into(),
-        i64::from(share.limit).into(),
-    ];
+    let numbers = [now, i64::from(share.per_workspace), i64::from(share.limit)];
+    let values: Vec<Value> = numbers
+        .into_iter()
+        .map(Value::from)
+        .chain(enough.iter().map(|workspace| workspace.as_str().into()))
+        .collect();
     Statement::from_sql_and_values(backend, query, values)
 }
 
@@ -150,7 +176,8 @@ mod tests {
             put_off: Duration::ZERO,
         };
         let backend = storage.database.get_database_backend();
-        let mut query = due_query(backend, share, 200);
+        let enough = [WorkspaceName::new("full")?];
+        let mut query = due_query(backend, share, &enough, 200);
         let (explain, column) = match backend {
             DatabaseBackend::Postgres => ("EXPLAIN", "QUERY PLAN"),
             _ => ("EXPLAIN QUERY PLAN", "detail"),

@@ -14,7 +14,8 @@ use crate::{
     refresh::{Past, RenewalCause, Wish},
 };
 
-/// How often what is due is looked for.
+/// How often what is due is looked for: while there is much of it, and else.
+const BUSY_TICK: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
 
 /// What was taken and came to nothing is due again after this long: later than any attempt can last.
@@ -23,6 +24,9 @@ const PUT_OFF: Duration = Duration::from_secs(120);
 /// Renewals under way at once in this process, and of these one workspace's.
 const AT_ONCE: usize = 256;
 const AT_ONCE_PER_WORKSPACE: usize = 64;
+
+/// Of one workspace so many are taken at a time; one with fewer places left has enough.
+const PER_WORKSPACE: usize = 16;
 
 /// The scheduled renewals under way.
 pub(crate) struct Places {
@@ -50,10 +54,15 @@ impl Places {
         Some([own, place])
     }
 
-    /// Forgets workspaces that have nothing under way.
-    fn tidy(&self) {
+    /// The workspaces of which no more can be taken; those that have nothing under way are forgotten.
+    fn with_enough(&self) -> Vec<WorkspaceName> {
         self.by_workspace
             .retain(|_, places| places.available_permits() < AT_ONCE_PER_WORKSPACE);
+        self.by_workspace
+            .iter()
+            .filter(|entry| entry.value().available_permits() < PER_WORKSPACE)
+            .map(|entry| entry.key().clone())
+            .collect()
     }
 }
 
@@ -61,22 +70,20 @@ impl Vending {
     /// Renews what is due, for as long as it is polled. What was begun goes on after that.
     pub async fn keep_renewing(&self) {
         loop {
-            let more = match self.renew_due().await {
-                Ok(taken) => taken > 0 && self.shared.places.all.available_permits() > 0,
+            let pause = match self.renew_due().await {
+                Ok(0) if self.shared.places.all.available_permits() == AT_ONCE => TICK,
+                Ok(_) => BUSY_TICK,
                 Err(error) => {
                     tracing::warn!(%error, "what is due for renewal is not known for now");
-                    false
+                    TICK
                 }
             };
-            if !more {
-                self.shared.places.tidy();
-                tokio::time::sleep(TICK).await;
-            }
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Takes a share of what is due and begins to renew it; answers how many were taken. Nothing is taken while no
-    /// provider may be called.
+    /// Takes a share of what is due and begins to renew it; answers how many were taken. Only what has a place is
+    /// taken, and nothing while no provider may be called. Called by one task at a time.
     pub async fn renew_due(&self) -> Result<usize, Error> {
         let free = self.shared.places.all.available_permits();
         if free == 0 || self.may_call_providers().is_err() {
@@ -84,20 +91,22 @@ impl Vending {
         }
         let share = Share {
             limit: u32::try_from(free).unwrap_or(u32::MAX),
-            per_workspace: u32::try_from(free.div_ceil(4)).unwrap_or(u32::MAX),
+            per_workspace: u32::try_from(PER_WORKSPACE).unwrap_or(u32::MAX),
             put_off: PUT_OFF,
         };
-        let due = self.shared.ports.renewals.take_due(share).await?;
+        let enough = self.shared.places.with_enough();
+        let due = self.shared.ports.renewals.take_due(share, &enough).await?;
         let taken = due.len();
         for renewal in due {
-            // Without a place it is due again later, here or on another replica.
-            if let Some(places) = self.shared.places.take(&renewal.workspace) {
-                let this = self.clone();
-                self.shared.tasks.spawn(async move {
-                    this.renew_scheduled(renewal).await;
-                    drop(places);
-                });
-            }
+            let Some(places) = self.shared.places.take(&renewal.workspace) else {
+                tracing::error!(id = %renewal.connection_id, "taken without a place; due again later");
+                continue;
+            };
+            let this = self.clone();
+            self.shared.tasks.spawn(async move {
+                this.renew_scheduled(renewal).await;
+                drop(places);
+            });
         }
         Ok(taken)
     }

@@ -32,7 +32,12 @@ pub struct Share {
 /// Which connections are to be renewed although nobody asks.
 #[async_trait]
 pub trait Renewals: Send + Sync {
-    /// Takes renewals that are due on the database clock, the longest overdue of each workspace first. Two replicas
-    /// never take the same. Costs as much as is due, not as much as exists.
-    async fn take_due(&self, share: Share) -> Result<Vec<DueRenewal>, StorageError>;
+    /// Takes renewals that are due on the database clock, the longest overdue of each workspace first, and none of the
+    /// workspaces that have `enough` already. Two replicas never take the same. Costs as much as is due, not as much
+    /// as exists.
+    async fn take_due(
+        &self,
+        share: Share,
+        enough: &[WorkspaceName],
+    ) -> Result<Vec<DueRenewal>, StorageError>;
 }

@@ -56,7 +56,7 @@ async fn due(
 }
 
 async fn take(rig: &Rig, share: Share) -> Vec<DueRenewal> {
-    rig.storage.take_due(share).await.unwrap()
+    rig.storage.take_due(share, &[]).await.unwrap()
 }
 
 fn ids(taken: &[DueRenewal]) -> Vec<&ConnectionId> {
@@ -96,6 +96,9 @@ async fn what_is_due_is_shared_out_among_workspaces(rig: Rig) {
     assert_eq!(ids(&first), [&many[0], &many[1], &few]);
     assert_eq!(first[0].due_time, begin);
     assert_eq!(first[2].workspace, stranger());
+    // Who has enough is passed over.
+    let others = storage.take_due(share(100, 2), &[workspace()]).await;
+    assert_eq!(others.unwrap(), []);
     let second = take(&rig, share(1, 2)).await;
     assert_eq!(ids(&second), [&many[2]]);
     let third = take(&rig, share(100, 100)).await;

@@ -62,10 +62,14 @@ impl Vending {
         };
         let base = match present {
             Some(present) if present.generation == claim.base => Some(present),
+            // It is committed already, or somebody else's is: the base stays for one more generation.
             _ => {
+                let successor = Claim {
+                    base: claim.base.next(),
+                    ..claim.clone()
+                };
                 let refreshes = &self.shared.ports.refreshes;
-                let previous = refreshes.previous_credential(&claim).await?;
-                previous.filter(|previous| previous.generation == claim.base)
+                refreshes.previous_credential(&successor).await?
             }
         };
         let renewed = self.recovered(&connection, base.as_ref(), &claim, answer);
