@@ -51,13 +51,18 @@ impl From<Status> for Error {
         if source.is_some_and(|source| source.is::<TimeoutExpired>()) {
             return Self::deadline_exceeded();
         }
+        // Only a status that was made on this side has a source: the connection broke, whatever tonic calls it.
+        let code = match source {
+            Some(_) => Code::Unavailable,
+            None => status.code(),
+        };
         let details = status.get_error_details();
         let info = details
             .error_info()
             .filter(|info| info.domain == ERROR_DOMAIN);
         let help = details.help().and_then(|help| help.links.first());
         Self {
-            code: status.code(),
+            code,
             reason: info.and_then(|info| ErrorReason::from_reason(&info.reason)),
             message: status.message().to_owned(),
             retry_delay: details.retry_info().and_then(|retry| retry.retry_delay),

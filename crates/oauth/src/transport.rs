@@ -3,21 +3,27 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header;
 use reqwest::{Client, Request, Response, redirect, retry};
 use tokend_model::ports::Clock;
 use tokend_model::{RawTokenAnswer, TokenFailure, TokenFailureKind};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::OAuthOptions;
 use crate::egress::{EgressGuard, Refused};
 use crate::failure::{by_status, failure};
 
+/// How long an answer that may have arrived in time is still looked for when the time is over.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 /// The HTTP client with its bounds.
 pub(crate) struct Transport {
     client: Client,
     guard: EgressGuard,
+    timeout: Duration,
     max_body: usize,
     clock: Arc<dyn Clock>,
 }
@@ -30,7 +36,6 @@ impl Transport {
         let guard = EgressGuard::new(options);
         let client = Client::builder()
             .user_agent(concat!("tokend/", env!("CARGO_PKG_VERSION")))
-            .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)
             .dns_resolver(Arc::new(guard))
             .redirect(redirect::Policy::none())
@@ -45,6 +50,7 @@ impl Transport {
         Ok(Self {
             client,
             guard,
+            timeout: options.timeout,
             max_body: options.max_body,
             clock,
         })
@@ -60,6 +66,20 @@ impl Transport {
         self.guard
             .check(request.url())
             .map_err(|refused| failure(TokenFailureKind::NotSent, refused.0))?;
+        let mut exchange = std::pin::pin!(self.exchange(request));
+        match timeout(self.timeout, exchange.as_mut()).await {
+            Ok(ended) => ended,
+            // A process that was stopped finds its time over before it has looked at what arrived meanwhile.
+            Err(_) => timeout(LAST_LOOK, exchange).await.unwrap_or_else(|_| {
+                Err(failure(
+                    TokenFailureKind::Ambiguous,
+                    "no whole answer in time",
+                ))
+            }),
+        }
+    }
+
+    async fn exchange(&self, request: Request) -> Result<RawTokenAnswer, TokenFailure> {
         let response = self
             .client
             .execute(request)
@@ -103,12 +123,10 @@ fn unanswered(error: &reqwest::Error) -> TokenFailure {
         return failure(TokenFailureKind::NotSent, "the request could not be built");
     }
     if !error.is_connect() {
-        let detail = if error.is_timeout() {
-            "no whole answer in time"
-        } else {
-            "the connection broke before a whole answer"
-        };
-        return failure(TokenFailureKind::Ambiguous, detail);
+        return failure(
+            TokenFailureKind::Ambiguous,
+            "the connection broke before a whole answer",
+        );
     }
     let detail = match refusal(error) {
         Some(refused) => refused.0,

@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
-    FromQueryResult, QueryFilter, Statement, Value, sea_query::Expr,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
+    FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Statement, Value,
+    sea_query::{Expr, ExprTrait, SelectStatement},
 };
 use tokend_model::{
-    ConnectionId, WorkspaceName,
+    ConnectionId, SILENCE, WorkspaceName,
     ports::{DueRenewal, Renewals, Share, StorageError},
 };
 
@@ -14,9 +15,12 @@ use crate::{
     Storage,
     columns::{name, time},
     database_clock,
-    entities::connection::{Column, Entity},
+    entities::{
+        connection::{Column, Entity},
+        refresh_claim,
+    },
     faults::by_meaning,
-    refreshes::whole_milliseconds,
+    refreshes::{CLAIM_OPEN, whole_milliseconds},
 };
 
 /// So many due rows are looked at in one go, at most.
@@ -55,10 +59,16 @@ async fn take_due(
     let now = database_clock::read(transaction).await?;
     let rows = due(transaction, share, enough, now).await?;
     let again = now.saturating_add(whole_milliseconds(share.put_off));
+    let soon = now.saturating_add(whole_milliseconds(share.put_off.min(SILENCE)));
+    // Whoever takes these may die too: a provider's window may close before the usual time.
+    let pressing = Condition::any()
+        .add(Column::UncertainSince.is_not_null())
+        .add(Column::Id.in_subquery(open_claims()));
+    let next = Expr::case(pressing, soon).finally(again);
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     for chunk in ids.chunks(CHUNK) {
         Entity::update_many()
-            .col_expr(Column::RenewalTime, Expr::value(again))
+            .col_expr(Column::RenewalTime, next.clone().into())
             .filter(Column::Id.is_in(chunk.iter().copied()))
             .exec(transaction)
             .await
@@ -127,6 +137,19 @@ fn due_query(
         .chain(enough.iter().map(|workspace| workspace.as_str().into()))
         .collect();
     Statement::from_sql_and_values(backend, query, values)
+}
+
+/// The connections somebody is redeeming a token of, or was.
+fn open_claims() -> SelectStatement {
+    refresh_claim::Entity::find()
+        .select_only()
+        .column(refresh_claim::Column::ConnectionId)
+        .filter(refresh_claim::Column::State.eq(CLAIM_OPEN))
+        .filter(
+            Expr::col((refresh_claim::Entity, refresh_claim::Column::ConnectionId))
+                .equals((Entity, Column::Id)),
+        )
+        .into_query()
 }
 
 fn read(row: DueRow) -> Result<DueRenewal, StorageError> {

@@ -24,6 +24,7 @@ use crate::{
 cases!(
     what_is_due_is_shared_out_among_workspaces,
     what_is_taken_is_put_off,
+    what_may_be_in_doubt_is_put_off_for_a_moment_only,
     two_never_take_the_same,
     what_cannot_be_read_holds_nothing_up,
     one_whose_row_is_locked_is_left_out,
@@ -104,6 +105,30 @@ async fn what_is_due_is_shared_out_among_workspaces(rig: Rig) {
     let third = take(&rig, share(100, 100)).await;
     assert_eq!(ids(&third), [&many[3], &many[4]]);
     assert_eq!(take(&rig, share(100, 100)).await, []);
+}
+
+async fn what_may_be_in_doubt_is_put_off_for_a_moment_only(rig: Rig) {
+    stored_connector(&rig.storage).await;
+    let time = past(&rig, HOUR).await;
+    for (name, doubt) in [("ada", "uncertain_since = 1"), ("grace", "label = label")] {
+        let new = due(&rig.storage, workspace(), name, time).await;
+        let id = new.id.as_str();
+        rig.execute(&format!("UPDATE connections SET {doubt} WHERE id = '{id}'"))
+            .await;
+        if name == "grace" {
+            // Somebody claimed it, and died over it.
+            crate::attempts::claimed(&rig, &new, 1, MINUTE).await;
+            rig.execute("UPDATE connections SET renewal_time = 1").await;
+        }
+    }
+    let before = rig.storage.database_time().await.unwrap();
+    let taken = take(&rig, share(9, 9)).await;
+    assert_eq!(taken.len(), 2);
+    for one in taken {
+        let read = Connections::get(&rig.storage, &workspace(), &one.connection_id).await;
+        let next = read.unwrap().unwrap().0.renewal_time.unwrap();
+        assert!(next >= before && next < before + MINUTE, "{next}");
+    }
 }
 
 async fn what_is_taken_is_put_off(rig: Rig) {

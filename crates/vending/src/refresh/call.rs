@@ -5,13 +5,16 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::future::{Either, select};
 use tokend_model::{RawTokenAnswer, Secret, TokenFailure, TokenFailureKind};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::attempt::Attempt;
 use crate::Vending;
 
 /// How often the holder of a claim says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How long an answer that may have arrived in time is still looked for when the claim's time is over.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// A token's life is counted from the answer's arrival. Whatever arrived later than this was kept waiting, by the
 /// provider or because this process was stopped, and nobody knows how long ago the token was made.
@@ -29,8 +32,18 @@ impl Vending {
         let deadline = asserted + self.shared.options.claim_time_to_live;
         let server = &self.shared.ports.authorization_server;
         let scopes = &attempt.subject.credential.scopes;
-        let call = server.redeem_refresh_token(attempt.registration(), refresh_token, scopes);
-        let in_time = tokio::time::timeout_at(deadline, call);
+        let mut call = std::pin::pin!(server.redeem_refresh_token(
+            attempt.registration(),
+            refresh_token,
+            scopes
+        ));
+        let in_time = async {
+            match timeout_at(deadline, call.as_mut()).await {
+                Ok(called) => Some(called),
+                // After a stop of this process the answer may be there, only nobody has looked yet.
+                Err(_) => timeout(LAST_LOOK, call).await.ok(),
+            }
+        };
         let heartbeats = std::pin::pin!(self.keep_claim(attempt));
         if asserted.elapsed() >= self.shared.options.claim_margin {
             return None;
@@ -47,7 +60,7 @@ impl Vending {
                 ..answer
             })
         });
-        Some(called.unwrap_or_else(|_| {
+        Some(called.unwrap_or_else(|| {
             Err(TokenFailure {
                 kind: TokenFailureKind::Ambiguous,
                 detail: "no whole answer within the claim's time".to_owned(),
