@@ -33,11 +33,13 @@ model: ## check the refresh protocol exhaustively: every fault at every step, fo
 	@grep ' states ' target/model.log && grep -o 'model: .*' target/model.log
 
 SEEDS ?= 10000
+# Many seeds are worth the time that an optimized build takes.
+OPTIMIZED = $(shell [ $(SEEDS) -gt 50000 ] && echo --release)
 
 .PHONY: sim
 sim: ## simulate the refresh engine under faults that a seed decides: SEEDS=1000000 for more, SEED=7 replays one
 	@mkdir -p target
-	SEEDS=$(SEEDS) cargo test --locked --package tokend-vending --test simulation -- --nocapture >target/sim.log || { cat target/sim.log; exit 1; }
+	SEEDS=$(SEEDS) cargo test $(OPTIMIZED) --locked --package tokend-vending --test simulation -- --nocapture >target/sim.log || { cat target/sim.log; exit 1; }
 	@grep ' broken within ' target/sim.log && grep -o 'simulation: .*' target/sim.log
 
 KILLS ?= 200
@@ -62,6 +64,24 @@ rig-restart: ## restart replicas one after the other under load: RESTARTS says h
 .PHONY: rig-pause
 rig-pause: ## stop a replica in the middle of a refresh for longer than its claim lasts
 	tests/faults/run rig-pause p05_
+
+OUTAGE_SECONDS ?= 60
+
+.PHONY: rig-outage
+rig-outage: ## the database away and slow, a replica cut off, the provider away: OUTAGE_SECONDS=900 for a long one
+	OUTAGE_SECONDS=$(OUTAGE_SECONDS) SLOW_SECONDS=20 STALE_LIMIT=20 CONNECTIONS=50 tests/faults/run rig-outage outage::
+
+FAILOVERS ?= 20
+
+.PHONY: rig-failover
+rig-failover: ## the database's primary is lost under load, and its standby takes over: FAILOVERS=500 for more
+	FAILOVERS=$(FAILOVERS) tests/faults/run rig-failover p06_
+
+CLOCK_SECONDS ?= 60
+
+.PHONY: rig-clocks
+rig-clocks: ## replicas whose clocks are ten minutes ahead and behind: CLOCK_SECONDS says for how long
+	CLOCK_SECONDS=$(CLOCK_SECONDS) tests/faults/run rig-clocks p16_
 
 CANCELS ?= 50000
 .PHONY: rig-cancel

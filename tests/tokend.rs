@@ -138,6 +138,11 @@ impl Tokend {
         (server, backend)
     }
 
+    /// The operator's client of another replica.
+    pub async fn operator_at(&self, replica: &Server) -> Client {
+        client(replica, &self.operator_key).await
+    }
+
     /// Stops the server in order and starts it again, on the same database.
     pub async fn restart(self) -> Self {
         self.restart_after(|| {}).await

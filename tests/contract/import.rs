@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use tokend_api::v1;
+use tokend_client::Client;
 use tokend_simulator::{Endpoint, Fault, IssuedTokens, Rotation};
 use tokend_tests::{Database, Options, Tokend};
-use tonic::{Code, Status};
+use tokio::task::JoinHandle;
+use tonic::{Code, Request, Status};
 
 use crate::answers::{
-    eventually, instead_of, now, on_each_database, only_connection, refused, violations,
+    eventually, instead_of, now, on_each_database, only_connection, refused, until_less_is_left,
+    violations,
 };
 
 const SCOPES: &[&str] = &["events.read"];
@@ -89,24 +92,126 @@ async fn a_refresh_token_alone_is_redeemed_before_the_answer_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_that_stays_valid_may_be_imported_anew() {
+async fn importing_what_is_there_changes_nothing_while_its_access_token_works() {
     on_each_database(async |database| {
         let tokend = on(database).await;
+        let short = Some(Duration::from_secs(1));
+        tokend.simulator.change(|behaviour| {
+            behaviour.rotation = Rotation::None;
+            behaviour.access_token_lifetime = short;
+        });
+        let grant = tokend.simulator.grant("client-of-simshared", "ada", SCOPES);
+        let before = import(&tokend, with_the_refresh_token(&grant))
+            .await
+            .unwrap();
         tokend
             .simulator
-            .change(|behaviour| behaviour.rotation = Rotation::None);
+            .change(|behaviour| behaviour.access_token_lifetime = Some(Duration::from_secs(3600)));
+        until_less_is_left(before.expire_time, Duration::from_nanos(1)).await;
+        // Nobody has a use for what ran out, whatever the line says of it.
+        let renewed = import(&tokend, with_both_tokens(&grant)).await.unwrap();
+        assert_eq!((before.generation, renewed.generation), (2, 3));
+        let ledger = tokend.simulator.ledger();
+        for line in [with_both_tokens(&grant), with_the_refresh_token(&grant)] {
+            assert_eq!(import(&tokend, line).await.unwrap(), renewed);
+        }
+        assert_eq!(ledger.refreshes(), 2);
+        let vended = tokend.get().await.unwrap();
+        assert!(ledger.is_access_token_live(&vended.access_token));
+        tokend.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn importing_again_while_the_provider_is_slow_redeems_the_grant_once() {
+    on_each_database(async |database| {
+        let tokend = on(database).await;
         let grant = tokend.simulator.grant("client-of-simshared", "ada", SCOPES);
-        import(&tokend, with_the_refresh_token(&grant))
-            .await
-            .unwrap();
-        let again = import(&tokend, with_the_refresh_token(&grant))
-            .await
-            .unwrap();
-        assert_eq!(
-            (again.generation, again.status()),
-            (4, v1::ConnectionStatus::Authorized)
-        );
-        tokend.get().await.unwrap();
+        let gate = tokend.simulator.faults().hold(Endpoint::Token);
+        let first = spawn_import(&tokend.operator, with_the_refresh_token(&grant));
+        gate.waiting(1).await;
+        let before = only_connection(&tokend).await;
+        // Whoever does not wait for it reruns it, with and without an access token.
+        for line in [with_the_refresh_token(&grant), with_both_tokens(&grant)] {
+            let mut hurried = Request::new(line);
+            hurried.set_timeout(Duration::from_millis(500));
+            let given_up = tokend.operator.admin().import_connection(hurried).await;
+            given_up.unwrap_err();
+        }
+        let again = spawn_import(&tokend.operator, with_the_refresh_token(&grant));
+        assert_eq!(only_connection(&tokend).await, before);
+        gate.open();
+        for imported in [first, again] {
+            assert_eq!(imported.await.unwrap().unwrap().generation, 2);
+        }
+        redeemed_once(&tokend).await;
+        tokend.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn importing_again_through_another_replica_waits_for_the_one_that_redeems() {
+    on_each_database(async |database| {
+        let tokend = Tokend::start(Options {
+            database,
+            configure: |config| config.vending.claim_wait_seconds = 0,
+            ..Options::default()
+        })
+        .await;
+        let (other, _) = tokend.replica().await;
+        let elsewhere = tokend.operator_at(&other).await;
+        let grant = tokend.simulator.grant("client-of-simshared", "ada", SCOPES);
+        let gate = tokend.simulator.faults().hold(Endpoint::Token);
+        let first = spawn_import(&tokend.operator, with_the_refresh_token(&grant));
+        gate.waiting(1).await;
+        let before = only_connection(&tokend).await;
+        for line in [with_the_refresh_token(&grant), with_both_tokens(&grant)] {
+            let again = spawn_import(&elsewhere, line);
+            eventually("the other replica answers", async || {
+                again.is_finished().then_some(())
+            })
+            .await;
+            let busy = again.await.unwrap();
+            refused(busy, Code::Unavailable, "REFRESH_IN_PROGRESS");
+            assert_eq!(only_connection(&tokend).await, before);
+        }
+        gate.open();
+        assert_eq!(first.await.unwrap().unwrap().generation, 2);
+        let again = spawn_import(&elsewhere, with_the_refresh_token(&grant));
+        assert_eq!(again.await.unwrap().unwrap().generation, 2);
+        redeemed_once(&tokend).await;
+        other.stop().await;
+        tokend.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_imported_over_one_that_is_under_way_is_redeemed_before_the_answer() {
+    on_each_database(async |database| {
+        let tokend = on(database).await;
+        let wrong = tokend
+            .simulator
+            .grant("client-of-simshared", "grace", SCOPES);
+        let right = tokend.simulator.grant("client-of-simshared", "ada", SCOPES);
+        let gate = tokend.simulator.faults().hold(Endpoint::Token);
+        let first = spawn_import(&tokend.operator, with_the_refresh_token(&wrong));
+        gate.waiting(1).await;
+        let second = spawn_import(&tokend.operator, with_the_refresh_token(&right));
+        eventually("the grant is another one", async || {
+            (only_connection(&tokend).await.generation == 2).then_some(())
+        })
+        .await;
+        gate.open();
+        first.await.unwrap().unwrap();
+        let imported = second.await.unwrap().unwrap();
+        assert_eq!(imported.generation, 3);
+        assert_eq!(imported.account.unwrap().id, "ada");
+        let vended = tokend.get().await.unwrap();
+        let ledger = tokend.simulator.ledger();
+        assert!(ledger.is_access_token_live(&vended.access_token));
         tokend.stop().await;
     })
     .await;
@@ -157,7 +262,8 @@ async fn what_the_importer_knows_is_not_asked_and_not_knowing_is_no_failure() {
     assert_eq!(imported.expire_time, None);
 
     faults.push(Endpoint::Userinfo, Fault::status(500));
-    let unknown = import(&tokend, with_both_tokens(&grant)).await.unwrap();
+    let other = tokend.simulator.grant("client-of-simshared", "bob", SCOPES);
+    let unknown = import(&tokend, with_both_tokens(&other)).await.unwrap();
     assert_eq!((unknown.account, unknown.generation), (None, 2));
     assert_eq!(faults.pending(Endpoint::Userinfo), 0);
     tokend.get().await.unwrap();
@@ -213,13 +319,14 @@ async fn importing_again_does_not_make_a_doubtful_refresh_token_a_good_one() {
         let lost = import(&tokend, with_the_refresh_token(&grant)).await;
         refused(lost, Code::Unavailable, "PROVIDER_UNAVAILABLE");
         let before = only_connection(&tokend).await;
-        let again = import(&tokend, with_the_refresh_token(&grant)).await;
-        assert!(again.is_err());
-        let after = only_connection(&tokend).await;
-        assert_eq!(
-            (after.generation, after.authorize_time),
-            (1, before.authorize_time)
-        );
+        for line in [with_the_refresh_token(&grant), with_both_tokens(&grant)] {
+            assert!(import(&tokend, line).await.is_err());
+            let after = only_connection(&tokend).await;
+            assert_eq!(
+                (after.generation, after.authorize_time),
+                (1, before.authorize_time)
+            );
+        }
         tokend.stop().await;
     })
     .await;
@@ -352,6 +459,33 @@ async fn import(
 ) -> Result<v1::Connection, Status> {
     let imported = tokend.operator.admin().import_connection(request).await?;
     Ok(imported.into_inner().connection.unwrap())
+}
+
+fn spawn_import(
+    operator: &Client,
+    request: v1::ImportConnectionRequest,
+) -> JoinHandle<Result<v1::Connection, Status>> {
+    let mut admin = operator.admin();
+    tokio::spawn(async move {
+        let imported = admin.import_connection(request).await?;
+        Ok(imported.into_inner().connection.unwrap())
+    })
+}
+
+/// The grant was presented once, and what it was redeemed for is vended.
+async fn redeemed_once(tokend: &Tokend) {
+    let vended = tokend.get().await.unwrap();
+    let ledger = tokend.simulator.ledger();
+    assert!(ledger.is_access_token_live(&vended.access_token));
+    assert_eq!(
+        (
+            vended.generation,
+            ledger.refreshes(),
+            ledger.reuses(),
+            ledger.live_grants().len()
+        ),
+        (2, 1, 0, 1)
+    );
 }
 
 fn with_both_tokens(grant: &IssuedTokens) -> v1::ImportConnectionRequest {

@@ -1,11 +1,14 @@
-//! Renewing although nobody asks: by one of two replicas (P-04), past what cannot be read (P-30), and spread where
-//! everything is due at once (P-29).
+//! Renewing although nobody asks: by one of two replicas (P-04), past what cannot be read (P-30), past another
+//! workspace's flood (P-25), and spread where everything is due at once (P-29).
 
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokend_client::Client;
+use tokend_api::v1;
+use tokend_client::{Client, Credentials};
+use tokend_server::{NewCaller, add_caller};
+use tokend_simulator::{Endpoint, Fault};
 use tokend_tests::{Database, Options, Tokend, databases};
 
 use crate::{
@@ -102,6 +105,49 @@ async fn p30_what_cannot_be_read_keeps_nobody_waiting() {
     tokend.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn p25_a_flood_in_one_workspace_does_not_hold_up_another() {
+    const FLOOD: usize = 500;
+    const FEW: usize = 5;
+    const SOON: Duration = Duration::from_secs(5);
+    let Some(mut tokend) = on_postgres(|_| {}).await else {
+        return;
+    };
+    let few = import_many(&tokend, Class::Strict, "few", FEW).await;
+    let flooded = operator_of(&tokend, "flooded").await;
+    let own = std::mem::replace(&mut tokend.operator, flooded);
+    import_many(&tokend, Class::Strict, "flood", FLOOD).await;
+    tokend.operator = own;
+    let faults = tokend.simulator.faults_of(&client_of("flood"));
+    faults.always(Endpoint::Token, Some(Fault::Delay(Duration::from_secs(1))));
+    // The flood was due first.
+    let due = format!(
+        "UPDATE connections SET renewal_time = {NOW} - CASE workspace WHEN 'flooded' THEN 60000 ELSE 1 END"
+    );
+    let mut database = open(&tokend).await;
+    let update = sqlx::query(AssertSqlSafe(due));
+    update.execute(&mut database).await.unwrap();
+
+    tokend.config.vending.renew_ahead = true;
+    let tokend = tokend.restart().await;
+    let begun = Instant::now();
+    all_at(&tokend.operator, &few, 2).await;
+    let took = begun.elapsed();
+    let left = "SELECT count(*) FROM connections WHERE workspace = 'flooded' AND generation = 1";
+    let left: i64 = sqlx::query_scalar(left)
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    println!(
+        "P-25: {FEW} renewed after {took:?}, with {left} of another workspace's {FLOOD} due before"
+    );
+    assert!(took < SOON, "{took:?}");
+    assert!(usize::try_from(left).unwrap() > FLOOD / 4, "{left}");
+    faults.always(Endpoint::Token, None);
+    database.close().await.unwrap();
+    tokend.stop().await;
+}
+
 /// `make rig-expiry EXPIRING=n`.
 #[tokio::test(flavor = "multi_thread")]
 async fn p29_what_runs_out_together_is_renewed_spread_and_in_time() {
@@ -189,6 +235,28 @@ async fn renewing_ahead(mut tokend: Tokend) -> (Tokend, tokend_server::Server, C
     let tokend = tokend.restart().await;
     let (other, backend) = tokend.replica().await;
     (tokend, other, backend)
+}
+
+/// An operator of another workspace.
+async fn operator_of(tokend: &Tokend, workspace: &str) -> Client {
+    let caller = NewCaller {
+        name: format!("ops-of-{workspace}"),
+        workspace: workspace.to_owned(),
+        operator: true,
+        expires_in: None,
+    };
+    let added = add_caller(&tokend.config, caller).await.unwrap();
+    let client = Client::builder(format!("http://{}", tokend.grpc()))
+        .credentials(Credentials::api_key(added.api_key.expose()))
+        .workspace(workspace)
+        .connect();
+    let client = client.await.unwrap();
+    eventually("its key is known", async || {
+        let list = v1::ListConnectionsRequest::default();
+        client.admin().list_connections(list).await.ok()
+    })
+    .await;
+    client
 }
 
 async fn all_at(operator: &Client, accounts: &[Account], generation: u32) {

@@ -32,6 +32,8 @@ fn configuration(home: &TempDir, issuer: &Issuer<'static, KeyPair>) -> Config {
         home.path().join("tokend.db").display()
     );
     config.keys.file = home.path().join("tokend.key");
+    config.journal.directory = home.path().join("journal");
+    config.deployment.file = home.path().join("tokend.deployment");
     config.grpc.tls_certificate_file = home.path().join("server.pem");
     config.grpc.tls_private_key_file = home.path().join("server.key");
     fs::write(&config.grpc.tls_certificate_file, certificate.pem()).unwrap();

@@ -35,6 +35,7 @@ pub(crate) struct Fleet {
     pub(crate) database: PgPool,
     /// A client of each replica, with an operator's rights.
     pub(crate) clients: Vec<Client>,
+    api_key: String,
     folder: Option<TempDir>,
 }
 
@@ -52,8 +53,14 @@ impl Default for FleetOptions {
 }
 
 impl Fleet {
-    /// Starts one, with a connector of each provider class.
+    /// Starts one on a database of its own, with a connector of each provider class.
     pub(crate) async fn start(options: FleetOptions) -> Self {
+        let url = Database::Postgres.create(Path::new("")).await;
+        Self::start_on(options, url).await
+    }
+
+    /// The same on the empty database at this URL.
+    pub(crate) async fn start_on(options: FleetOptions, url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let simulator = Simulator::start(SimulatorOptions {
             kept_events: KEPT_EVENTS,
@@ -62,7 +69,6 @@ impl Fleet {
         })
         .await
         .unwrap();
-        let url = Database::Postgres.create(folder.path()).await;
         let key_file = folder.path().join("tokend.key");
         generate_key_file(&key_file).unwrap();
         let api_key = add_operator(&url, &key_file).await;
@@ -73,6 +79,7 @@ impl Fleet {
             proxies: Vec::new(),
             database: PgPool::connect(&url).await.unwrap(),
             clients: Vec::new(),
+            api_key,
             folder: Some(folder),
         };
         for number in 0..options.replicas {
@@ -89,12 +96,8 @@ impl Fleet {
             ];
             let settings = settings.into_iter().chain(options.settings.iter().cloned());
             let replica = Replica::new(home, settings.map(variable).collect());
-            let client = Client::builder(replica.endpoint())
-                .credentials(Credentials::api_key(&api_key))
-                .connect_lazy()
-                .unwrap();
             fleet.replicas.push(replica);
-            fleet.clients.push(client);
+            fleet.clients.push(fleet.newcomer(number));
         }
         // The others come when the connectors are there: at the start all of them are read.
         fleet.replicas[0].start().await;
@@ -103,6 +106,14 @@ impl Fleet {
         admin.apply_connectors(connectors).await.unwrap();
         join_all(fleet.replicas[1..].iter_mut().map(Replica::start)).await;
         fleet
+    }
+
+    /// A client of this replica that connects anew.
+    pub(crate) fn newcomer(&self, replica: usize) -> Client {
+        Client::builder(self.replicas[replica].endpoint())
+            .credentials(Credentials::api_key(&self.api_key))
+            .connect_lazy()
+            .unwrap()
     }
 
     fn folder(&self) -> &Path {

@@ -6,12 +6,18 @@
 
 mod accounts;
 mod burst;
+mod clocks;
 mod crash;
+mod failover;
 mod fleet;
+mod hot;
+mod limits;
 mod load;
+mod outage;
 mod pause;
 mod provider_class;
 mod proxy;
 mod replica;
 mod restart;
 mod scale;
+mod switch;

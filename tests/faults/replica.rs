@@ -54,6 +54,21 @@ impl Replica {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The directory of its journal.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.home.join("tokend-journal")
+    }
+
+    /// The id of its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.as_ref().and_then(Child::id).unwrap()
+    }
+
+    /// Sets an environment variable for its lives from the next one on.
+    pub(crate) fn set(&mut self, variable: &str, value: impl Into<String>) {
+        self.environment.push((variable.to_owned(), value.into()));
+    }
+
     /// The identity in its claims, which it keeps over its lives.
     pub(crate) fn identity(&self) -> String {
         let path = self.home.join("tokend-journal/0/replica");
@@ -132,7 +147,12 @@ impl Replica {
 
     /// Whether this text is in the log of this life.
     pub(crate) fn logged(&self, text: &str) -> bool {
-        fs::read_to_string(self.log()).unwrap().contains(text)
+        self.log_text().contains(text)
+    }
+
+    /// The log of this life.
+    pub(crate) fn log_text(&self) -> String {
+        fs::read_to_string(self.log()).unwrap()
     }
 
     fn process(&mut self) -> &mut Child {
@@ -158,7 +178,7 @@ impl Replica {
 
 /// A port that nobody listens on, below the range that the kernel hands out by itself: it is still free when a replica
 /// comes back to it.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     (0..100)
         .map(|_| fastrand::u16(10_000..20_000))
         .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())

@@ -8,6 +8,7 @@ mod migrations;
 mod names;
 mod own_words;
 mod places;
+mod promises;
 mod sizes;
 mod source;
 mod surface;

@@ -60,6 +60,8 @@ fn configuration(home: &std::path::Path, simulator: &Simulator) -> anyhow::Resul
     let mut config = Config::defaults()?;
     config.database.url = format!("sqlite:{}?mode=rwc", home.join("tokend.db").display());
     config.keys.file = home.join("tokend.key");
+    // The story counts calls; nothing shall be renewed behind its back.
+    config.vending.renew_ahead = false;
     config.journal.directory = home.join("journal");
     config.deployment.file = home.join("tokend.deployment");
     config.oauth.allow_loopback = true;

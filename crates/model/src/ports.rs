@@ -23,7 +23,7 @@ pub use authorization_server::{
 pub use authorizations::{Authorizations, ReturnedState};
 pub use catalogue::{Catalogue, InvalidDefinition};
 pub use changes::{Change, ChangedSubject, Changes, ChangesSeen};
-pub use connections::{Connections, KeptGeneration, NewConnection};
+pub use connections::{Connections, Imported, KeptGeneration, NewConnection};
 pub use connectors::{Connectors, IntegrationOverrides};
 pub use deployments::{Deployment, DeploymentGuard, Deployments};
 pub use journal::{Journal, JournalError, JournalPage, JournaledAnswer};

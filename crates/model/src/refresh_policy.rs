@@ -61,7 +61,8 @@ impl RefreshPolicy {
         let remaining = between(now, expires);
         // What a token needs to survive the way to the provider.
         let margin = (lifetime / 20).min(Duration::from_secs(5));
-        if remaining <= margin {
+        // What had run out when it was received is run out on every clock, also on one that is behind.
+        if lifetime.is_zero() || remaining <= margin {
             return Freshness::RunOut;
         }
         // Renewing a token that has hardly begun to age would be a renewal a call.
@@ -141,6 +142,17 @@ mod tests {
             policy.freshness(at(0), ten, at(10), None),
             Freshness::RunOut
         );
+    }
+
+    #[test]
+    fn what_had_run_out_when_it_was_received_is_run_out_on_every_clock() {
+        let policy = RefreshPolicy::default();
+        for expires in [at(0), at(-3600)] {
+            for now in [at(-7200), at(-30), at(0), at(30)] {
+                let freshness = policy.freshness(at(0), Expiry::At(expires), now, None);
+                assert_eq!(freshness, Freshness::RunOut, "{expires} {now}");
+            }
+        }
     }
 
     #[test]

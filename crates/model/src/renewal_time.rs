@@ -26,7 +26,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(7 * 86_400);
 impl RefreshPolicy {
     /// When to renew next, `roll` (0..1) spreading what was issued together: at 60 to 80 % of the token's life, or in
     /// its last one to two minutes where renewing ends the token before. A connection unused for
-    /// [`RefreshPolicy::unused_after`] is renewed at 50 to 70 % of what its refresh token survives without.
+    /// [`RefreshPolicy::unused_after`] is renewed at 50 to 70 % of what its refresh token survives without. Never before
+    /// `received`: who comes at a due time takes a token set that is younger than it for the renewal.
     pub fn renewal_time(
         &self,
         facts: &RefreshFacts,
@@ -45,7 +46,7 @@ impl RefreshPolicy {
         } else {
             (lifetime / 5).min(Duration::from_secs(60).mul_f64(1.0 + roll))
         };
-        alive.min(expires - delta(ahead))
+        alive.min(expires - delta(ahead)).max(renewable.received)
     }
 }
 
@@ -110,6 +111,23 @@ mod tests {
             ..hour()
         };
         assert_eq!(time(short, 1.0), at(80));
+    }
+
+    #[test]
+    fn a_token_that_came_when_it_had_run_out_is_due_at_once_and_no_earlier() {
+        let policy = RefreshPolicy::default();
+        for access_token_survives_refresh in [true, false] {
+            let facts = RefreshFacts {
+                access_token_survives_refresh,
+                ..RefreshFacts::default()
+            };
+            let stale = Renewable {
+                expires: Some(at(-3600)),
+                ..hour()
+            };
+            let time = policy.renewal_time(&facts, stale, at(0), 0.5);
+            assert_eq!(time, stale.received);
+        }
     }
 
     #[test]

@@ -120,6 +120,16 @@ impl AuthorizationServer for OAuthClient {
         })
     }
 
+    fn token_endpoint(
+        &self,
+        registration: Registration<'_>,
+    ) -> Result<String, InvalidRegistration> {
+        let provider = Provider::find(&self.catalogue, registration)?;
+        let mut url = provider.url(&provider.definition.token.url)?;
+        url.set_query(None);
+        Ok(url.into())
+    }
+
     async fn redeem_code(
         &self,
         registration: Registration<'_>,

@@ -4,6 +4,8 @@
 //! a pulse on while replicas run; whoever remembers a higher count than it shows knows that it went back in time.
 
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -62,6 +64,7 @@ impl Guard {
         deployments: Arc<dyn Deployments>,
     ) -> Result<Self, crate::StartError> {
         let seen = DeploymentRecord::read(&settings.file)?;
+        let remembers = seen.is_some();
         let guard = Self {
             settings,
             deployments,
@@ -75,6 +78,13 @@ impl Guard {
             .check()
             .await
             .map_err(|_| crate::StartError::Storage)?;
+        if !remembers && guard.begins_in_the_dark() {
+            tracing::warn!(
+                file = %guard.settings.file.display(),
+                "nothing here remembers how far the database had come: that it was restored from a backup while no \
+                 tokend ran would not be noticed; keep deployment.file on a volume"
+            );
+        }
         Ok(guard)
     }
 
@@ -83,13 +93,23 @@ impl Guard {
         let mut ours = self.ours();
         let shown = match (self.deployments.deployment().await?, &ours) {
             (None, _) => {
-                self.forget_pulse();
+                if let Some(seen) = self.seen()
+                    && self.deployments.holds_connections().await?
+                {
+                    // Every database we saw says whose it is: this one is from before it did.
+                    self.settle(Err(NotOurs::Older {
+                        shown: 0,
+                        seen: seen.pulse,
+                    }));
+                    return Ok(());
+                }
+                self.forget();
                 let id = ours.unwrap_or_else(|| Uuid::now_v7().to_string());
                 let shown = self.deployments.found(&id).await?;
                 ours = Some(id);
                 shown
             }
-            (Some(shown), Some(ours)) if shown.id == *ours && self.is_current(&shown) => {
+            (Some(shown), Some(ours)) if shown.id == *ours && self.gone_back(&shown).is_none() => {
                 self.deployments.beat(ours).await?
             }
             (Some(shown), _) => shown,
@@ -100,15 +120,20 @@ impl Guard {
                 theirs: shown.id.clone(),
                 ours,
             }),
-            Some(_) => match self.pulse_seen(&shown) {
-                Some(seen) if shown.pulse < seen => Err(NotOurs::Older {
+            Some(_) => match self.gone_back(&shown) {
+                Some(seen) => Err(NotOurs::Older {
                     shown: shown.pulse,
                     seen,
                 }),
-                _ => Ok(()),
+                None => Ok(DeploymentRecord::of(&shown)),
             },
         };
-        self.settle(&shown, verdict);
+        if let Ok(record) = &verdict
+            && let Err(error) = record.remember(&self.settings.file).await
+        {
+            tracing::warn!(%error, "what was seen of the database is not remembered beyond this process");
+        }
+        self.settle(verdict);
         Ok(())
     }
 
@@ -117,16 +142,15 @@ impl Guard {
         self.state().refused.clone()
     }
 
-    fn settle(&self, shown: &Deployment, verdict: Result<(), NotOurs>) {
+    fn settle(&self, verdict: Result<DeploymentRecord, NotOurs>) {
         let mut state = self.state();
-        let refused = verdict.err();
-        if refused.is_none() {
-            let record = DeploymentRecord::of(shown);
-            if let Err(error) = record.write(&self.settings.file) {
-                tracing::warn!(%error, "what was seen of the database is not remembered beyond this process");
+        let refused = match verdict {
+            Ok(record) => {
+                state.seen = Some(record);
+                None
             }
-            state.seen = Some(record);
-        }
+            Err(why) => Some(why),
+        };
         if refused != state.refused {
             match &refused {
                 Some(why) => {
@@ -157,23 +181,27 @@ impl Guard {
         state.seen.as_ref().map(|seen| seen.id.clone())
     }
 
-    /// What was seen before of this very adoption of the database.
-    fn pulse_seen(&self, shown: &Deployment) -> Option<i64> {
-        let state = self.state();
-        let seen = state.seen.as_ref().filter(|seen| seen.id == shown.id)?;
-        (seen.adoptions >= shown.adoptions).then_some(seen.pulse)
+    fn seen(&self) -> Option<DeploymentRecord> {
+        self.state().seen.clone()
     }
 
-    fn is_current(&self, shown: &Deployment) -> bool {
-        self.pulse_seen(shown)
-            .is_none_or(|seen| shown.pulse >= seen)
+    /// The pulse that was seen before, if the database is behind it.
+    fn gone_back(&self, shown: &Deployment) -> Option<i64> {
+        let seen = self.seen().filter(|seen| seen.id == shown.id)?;
+        shown.is_behind(&seen.shows()).then_some(seen.pulse)
     }
 
-    fn forget_pulse(&self) {
+    fn forget(&self) {
         if let Some(seen) = &mut self.state().seen {
             seen.pulse = 0;
             seen.adoptions = 0;
         }
+    }
+
+    /// Whether the database, taken for ours by its name alone, was in use before.
+    fn begins_in_the_dark(&self) -> bool {
+        // The first beat is counted by now.
+        !self.settings.id.is_empty() && self.seen().is_some_and(|seen| seen.pulse > 1)
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -203,6 +231,8 @@ pub(crate) async fn adopt(
     };
     let past_pulse = seen.map_or(0, |seen| seen.pulse);
     let adopted = deployments.adopt(&id, past_pulse).await.map_err(storage)?;
-    DeploymentRecord::of(&adopted).write(&settings.file)?;
+    DeploymentRecord::of(&adopted)
+        .remember(&settings.file)
+        .await?;
     Ok(adopted)
 }

@@ -247,6 +247,7 @@ impl Server {
     /// are written. A connection that somebody keeps open does not hold this up for longer than the longest call.
     pub async fn stop(self) {
         tracing::info!("tokend is stopping");
+        self.vending.begin_closing();
         self.readiness.set(false);
         self.health.set_serving(false).await;
         self.stop_listening.cancel();

@@ -1,5 +1,5 @@
-//! What runs beside the calls: writing use counts, and noticing API keys and integration types that were added
-//! elsewhere.
+//! What runs beside the calls, again and again until the process ends: renewing, following what other replicas change,
+//! the clock, the guard of the database, journals of the dead, use counts, expiry, and what was added elsewhere.
 
 use std::{sync::Arc, time::Duration};
 

@@ -73,7 +73,7 @@ impl Changes for Storage {
     }
 
     async fn announced(&self) {
-        self.announcements.heard(&self.database).await;
+        self.announcements.heard(&self.database.current()).await;
     }
 
     async fn forget_old(&self) -> Result<u64, StorageError> {
@@ -128,6 +128,7 @@ fn read(row: Model) -> Result<Change, StorageError> {
             _ => Err(corrupt("changes.kind", "it is not known")),
         };
     Ok(Change {
+        number: row.id,
         workspace: name("changes.workspace", row.workspace, WorkspaceName::new)?,
         subject: subject?,
     })

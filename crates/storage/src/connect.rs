@@ -3,24 +3,29 @@
 use std::{fs::OpenOptions, io, path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseBackend,
+    ConnectOptions, DatabaseBackend,
     sqlx::{
-        Executor,
+        self, Connection, Executor,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
 use tokend_keyring::Keyring;
 use tokend_model::Secret;
+use tokio::time::timeout;
 
 use crate::{
     Storage,
     database_clock::{POSTGRES_CLOCK, SQLITE_CLOCK},
+    pool::Pool,
 };
 
 /// Commits are on the disk, and on the synchronous standby where there is one, before they are answered, whatever the
 /// server's default; one that asks for more stays as it is.
 const DURABLE_COMMITS: &str = "SELECT set_config('synchronous_commit', \
     CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
+
+/// An answer to what the database was asked may be on its way for this long.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -31,7 +36,8 @@ pub struct StorageOptions {
     pub max_connections: u32,
     /// How long one waits for a free connection of the pool, and for a new one to be made.
     pub acquire_timeout: Duration,
-    /// How long one statement may take; on SQLite, how long it waits for another writer.
+    /// How long one statement may take; on SQLite, how long it waits for another writer. A PostgreSQL that does not
+    /// even say so is given up soon after.
     pub statement_timeout: Duration,
 }
 
@@ -77,33 +83,49 @@ impl Storage {
             // Statements may carry what nobody should read in a log.
             .sqlx_logging(false)
             .record_stmt_in_spans(false);
-        if url.starts_with("sqlite:") {
+        let limit = if url.starts_with("sqlite:") {
             make_private_file(url)?;
             let busy_timeout = options.statement_timeout;
             connect.map_sqlx_sqlite_opts(move |sqlite| durable(sqlite, busy_timeout));
+            None
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let timeout = options.statement_timeout.as_millis().to_string();
+            let statement_timeout = options.statement_timeout.as_millis().to_string();
             connect.map_sqlx_postgres_opts(move |postgres| {
                 postgres.application_name("tokend").options([
-                    ("statement_timeout", timeout.as_str()),
-                    ("idle_in_transaction_session_timeout", timeout.as_str()),
+                    ("statement_timeout", statement_timeout.as_str()),
+                    (
+                        "idle_in_transaction_session_timeout",
+                        statement_timeout.as_str(),
+                    ),
                 ])
             });
             connect.map_sqlx_postgres_pool_opts(|pool| {
                 pool.after_connect(|connection, _| {
                     Box::pin(async move { connection.execute(DURABLE_COMMITS).await.map(drop) })
                 })
+                .test_before_acquire(false)
+                .before_acquire(|connection, _| {
+                    Box::pin(async move {
+                        let answered = timeout(ON_ITS_WAY, connection.ping()).await;
+                        let silent = |_| io::Error::from(io::ErrorKind::TimedOut);
+                        answered.map_err(silent).map_err(sqlx::Error::from)??;
+                        Ok(true)
+                    })
+                })
             });
+            let answered = options.statement_timeout.max(options.acquire_timeout);
+            Some(answered.saturating_add(ON_ITS_WAY))
         } else {
             return Err(ConnectError::UnknownDatabase);
-        }
-        let database = Database::connect(connect)
+        };
+        let database = Pool::connect(connect, limit)
             .await
             .map_err(|error| ConnectError::Unavailable(Box::new(error)))?;
         Ok(Self {
             database,
             keyring,
             announcements: Arc::default(),
+            seen: Arc::default(),
         })
     }
 }
@@ -188,7 +210,7 @@ mod tests {
         let storage = Storage::connect(options, keyring).await?;
         let mut connections = Vec::new();
         for _ in 0..3 {
-            connections.push(storage.database.begin().await?);
+            connections.push(storage.database.current().begin().await?);
         }
         Ok(connections)
     }

@@ -1,6 +1,7 @@
 //! Connections and their credentials at rest.
 
 mod connect;
+mod import;
 pub(crate) mod locked;
 pub(crate) mod row;
 mod uses;
@@ -14,7 +15,9 @@ use sea_orm::{
 use tokend_model::{
     Account, Connection, ConnectionFilter, ConnectionId, ConnectionStatus, ConnectionUse,
     ConnectorId, Credential, Label, Owner, Timestamp, WorkspaceName,
-    ports::{ChangedSubject, Connections, KeptGeneration, NewConnection, Page, StorageError},
+    ports::{
+        ChangedSubject, Connections, Imported, KeptGeneration, NewConnection, Page, StorageError,
+    },
 };
 
 use self::{
@@ -143,6 +146,14 @@ impl Connections for Storage {
         let (storage, new) = (self.clone(), new.clone());
         self.transact(move |transaction| {
             Box::pin(async move { connect::connect(transaction, &storage, &new, now).await })
+        })
+        .await
+    }
+
+    async fn import(&self, new: &NewConnection, now: Timestamp) -> Result<Imported, StorageError> {
+        let (storage, new) = (self.clone(), new.clone());
+        self.transact(move |transaction| {
+            Box::pin(async move { import::import(transaction, &storage, &new, now).await })
         })
         .await
     }

@@ -1,5 +1,7 @@
 //! The deployment a database belongs to, and adopting a database for another.
 
+pub(crate) mod seen;
+
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
@@ -39,78 +41,103 @@ impl Deployments for Storage {
         Ok(row.map(Deployment::from))
     }
 
+    async fn holds_connections(&self) -> Result<bool, StorageError> {
+        let any: Option<String> = connection::Entity::find()
+            .select_only()
+            .column(connection::Column::Id)
+            .limit(1)
+            .into_tuple()
+            .one(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(any.is_some())
+    }
+
     async fn found(&self, id: &str) -> Result<Deployment, StorageError> {
-        let id = id.to_owned();
-        self.transact(move |transaction| {
-            Box::pin(async move {
-                let row = nobodys(id);
-                insert_if_absent(transaction, row).await?;
-                lock(transaction).await
+        let ours = id.to_owned();
+        let shown = self
+            .transact(move |transaction| {
+                Box::pin(async move {
+                    let row = nobodys(ours);
+                    insert_if_absent(transaction, row).await?;
+                    lock(transaction).await
+                })
             })
-        })
-        .await
-        .map(Deployment::from)
+            .await
+            .map(Deployment::from)?;
+        if shown.id == id {
+            self.seen.restart(&shown);
+        }
+        Ok(shown)
     }
 
     async fn beat(&self, id: &str) -> Result<Deployment, StorageError> {
-        let id = id.to_owned();
-        self.transact(move |transaction| {
-            Box::pin(async move {
-                let now = database_clock::read(transaction).await?;
-                let resumed = Expr::case(Expr::col(Column::BeatTime).lt(now - SILENT), now)
-                    .finally(Expr::col(Column::ResumeTime));
-                Entity::update_many()
-                    .col_expr(Column::Pulse, Expr::col(Column::Pulse).add(1))
-                    .col_expr(Column::ResumeTime, resumed.into())
-                    .col_expr(Column::BeatTime, Expr::value(now))
-                    .filter(Column::Only.eq(ONLY))
-                    .filter(Column::Id.eq(id))
-                    .exec(transaction)
-                    .await
-                    .map_err(by_meaning)?;
-                lock(transaction).await
+        let ours = id.to_owned();
+        let shown = self
+            .transact(move |transaction| {
+                Box::pin(async move {
+                    let now = database_clock::read(transaction).await?;
+                    let resumed = Expr::case(Expr::col(Column::BeatTime).lt(now - SILENT), now)
+                        .finally(Expr::col(Column::ResumeTime));
+                    Entity::update_many()
+                        .col_expr(Column::Pulse, Expr::col(Column::Pulse).add(1))
+                        .col_expr(Column::ResumeTime, resumed.into())
+                        .col_expr(Column::BeatTime, Expr::value(now))
+                        .filter(Column::Only.eq(ONLY))
+                        .filter(Column::Id.eq(ours))
+                        .exec(transaction)
+                        .await
+                        .map_err(by_meaning)?;
+                    lock(transaction).await
+                })
             })
-        })
-        .await
-        .map(Deployment::from)
+            .await
+            .map(Deployment::from)?;
+        if shown.id == id {
+            self.seen.note(&shown);
+        }
+        Ok(shown)
     }
 
     async fn adopt(&self, id: &str, past_pulse: i64) -> Result<Deployment, StorageError> {
         let id = id.to_owned();
-        self.transact(move |transaction| {
-            Box::pin(async move {
-                if let Some(statement) = no_time_limit(transaction.get_database_backend()) {
-                    transaction
-                        .execute_unprepared(statement)
+        let adopted = self
+            .transact_at_length(move |transaction| {
+                Box::pin(async move {
+                    if let Some(statement) = no_time_limit(transaction.get_database_backend()) {
+                        transaction
+                            .execute_unprepared(statement)
+                            .await
+                            .map_err(by_meaning)?;
+                    }
+                    insert_if_absent(transaction, nobodys(id.clone())).await?;
+                    let before = lock(transaction).await?;
+                    let after = Model {
+                        id,
+                        adoptions: before.adoptions.saturating_add(1),
+                        pulse: Ord::max(before.pulse, past_pulse).saturating_add(1),
+                        ..before
+                    };
+                    let change = ActiveModel {
+                        id: Set(after.id.clone()),
+                        adoptions: Set(after.adoptions),
+                        pulse: Set(after.pulse),
+                        ..Default::default()
+                    };
+                    Entity::update_many()
+                        .set(change)
+                        .filter(Column::Only.eq(ONLY))
+                        .exec(transaction)
                         .await
                         .map_err(by_meaning)?;
-                }
-                insert_if_absent(transaction, nobodys(id.clone())).await?;
-                let before = lock(transaction).await?;
-                let after = Model {
-                    id,
-                    adoptions: before.adoptions.saturating_add(1),
-                    pulse: Ord::max(before.pulse, past_pulse).saturating_add(1),
-                    ..before
-                };
-                let change = ActiveModel {
-                    id: Set(after.id.clone()),
-                    adoptions: Set(after.adoptions),
-                    pulse: Set(after.pulse),
-                    ..Default::default()
-                };
-                Entity::update_many()
-                    .set(change)
-                    .filter(Column::Only.eq(ONLY))
-                    .exec(transaction)
-                    .await
-                    .map_err(by_meaning)?;
-                make_uncertain(transaction).await?;
-                Ok(after)
+                    make_uncertain(transaction).await?;
+                    Ok(after)
+                })
             })
-        })
-        .await
-        .map(Deployment::from)
+            .await
+            .map(Deployment::from)?;
+        self.seen.restart(&adopted);
+        Ok(adopted)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether the database can lose a commit that it answered.
 
-use sea_orm::{DatabaseBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
 use tokend_model::ports::StorageError;
 
 use crate::{Storage, faults::by_meaning};

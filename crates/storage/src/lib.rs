@@ -19,6 +19,7 @@ mod integration_overrides;
 mod journal;
 mod key_check;
 mod migrations;
+mod pool;
 mod refreshes;
 mod renewals;
 mod sealed;
@@ -26,10 +27,9 @@ mod transaction;
 
 use std::sync::Arc;
 
-use sea_orm::DatabaseConnection;
 use tokend_keyring::Keyring;
 
-use crate::changes::Announcements;
+use crate::{changes::Announcements, deployments::seen::Seen, pool::Pool};
 
 pub use connect::{ConnectError, StorageOptions};
 pub use durability::Durability;
@@ -38,7 +38,8 @@ pub use journal::FileJournal;
 /// A handle to the database; clones share its pool. It implements all storage ports of [`tokend_model::ports`].
 #[derive(Debug, Clone)]
 pub struct Storage {
-    database: DatabaseConnection,
+    database: Pool,
     keyring: Arc<Keyring>,
     announcements: Arc<Announcements>,
+    seen: Arc<Seen>,
 }

@@ -29,7 +29,7 @@ impl MigratorTrait for Migrator {
 impl Storage {
     /// Brings the schema up to date, all of it or nothing; several replicas may do so at once.
     pub async fn migrate(&self) -> Result<(), StorageError> {
-        self.transact(|transaction| {
+        self.transact_at_length(|transaction| {
             Box::pin(async move {
                 if let Some(lock) = migration_lock(transaction.get_database_backend()) {
                     transaction

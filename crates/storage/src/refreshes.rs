@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Select,
+    UpdateMany,
     sea_query::{Expr, ExprTrait, LockType},
 };
 use tokend_model::{
@@ -117,10 +118,14 @@ impl Refreshes for Storage {
         Ok(())
     }
 
-    async fn previous_credential(&self, claim: &Claim) -> Result<Option<Credential>, StorageError> {
-        let (workspace, id) = (claim.workspace.as_str(), claim.connection_id.as_str());
-        let before = (id.to_owned(), i64::from(claim.base.0) - 1);
-        find_readable_credential(&self.database, self, workspace, before).await
+    async fn previous_credential(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        before: Generation,
+    ) -> Result<Option<Credential>, StorageError> {
+        let key = (id.as_str().to_owned(), i64::from(before.0) - 1);
+        find_readable_credential(&self.database, self, workspace.as_str(), key).await
     }
 }
 

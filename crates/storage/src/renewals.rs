@@ -1,5 +1,7 @@
 //! Which connections are to be renewed although nobody asks: found by their time, shared out among workspaces.
 
+use std::{collections::HashSet, time::Duration};
+
 use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, EntityTrait,
@@ -14,6 +16,7 @@ use tokend_model::{
 use crate::{
     Storage,
     columns::{name, time},
+    connect::clock,
     database_clock,
     entities::{
         connection::{Column, Entity},
@@ -28,6 +31,15 @@ const MOST_SORTED: u32 = 2_000;
 
 /// Ids a statement, of which the databases allow some ten thousand.
 const CHUNK: usize = 500;
+
+/// The same times as the migration that added them gave.
+const SCHEDULE_MISSED: &str = "\
+    UPDATE connections SET renewal_time = refresh_time + CASE \
+        WHEN expire_time IS NULL OR expire_time - refresh_time > 802285714 THEN 561600000 \
+        ELSE (expire_time - refresh_time) * 7 / 10 END \
+    WHERE renewal_time IS NULL AND status = 'AUTHORIZED' AND EXISTS (\
+        SELECT 1 FROM credentials WHERE credentials.connection_id = connections.id \
+        AND credentials.generation = connections.generation AND credentials.refresh_token IS NOT NULL)";
 
 #[derive(FromQueryResult)]
 struct DueRow {
@@ -49,6 +61,30 @@ impl Renewals for Storage {
         })
         .await
     }
+
+    async fn put_off(&self, taken: &DueRenewal, wait: Duration) -> Result<(), StorageError> {
+        let now = Expr::cust(clock(self.database.get_database_backend()));
+        Entity::update_many()
+            .col_expr(Column::RenewalTime, now.add(whole_milliseconds(wait)))
+            .filter(Column::Id.eq(taken.connection_id.as_str()))
+            .filter(Column::Workspace.eq(taken.workspace.as_str()))
+            .filter(Column::RenewalTime.eq(taken.next_time.timestamp_millis()))
+            .exec(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(())
+    }
+}
+
+impl Storage {
+    /// Gives a renewal time to connections that can be renewed and have none: replicas of a release that knew of none
+    /// store such. Answers how many there were.
+    pub async fn schedule_missed(&self) -> Result<u64, StorageError> {
+        let scheduled = self.database.execute_unprepared(SCHEDULE_MISSED).await;
+        scheduled
+            .map(|result| result.rows_affected())
+            .map_err(by_meaning)
+    }
 }
 
 async fn take_due(
@@ -61,23 +97,16 @@ async fn take_due(
     let again = now.saturating_add(whole_milliseconds(share.put_off));
     let soon = now.saturating_add(whole_milliseconds(share.put_off.min(SILENCE)));
     // Whoever takes these may die too: a provider's window may close before the usual time.
-    let pressing = Condition::any()
-        .add(Column::UncertainSince.is_not_null())
-        .add(Column::Id.in_subquery(open_claims()));
-    let next = Expr::case(pressing, soon).finally(again);
-    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    for chunk in ids.chunks(CHUNK) {
-        Entity::update_many()
-            .col_expr(Column::RenewalTime, next.clone().into())
-            .filter(Column::Id.is_in(chunk.iter().copied()))
-            .exec(transaction)
-            .await
-            .map_err(by_meaning)?;
-    }
+    let pressing = pressing(transaction, &rows).await?;
+    let (urgent, usual): (Vec<_>, Vec<_>) = rows.iter().partition(|row| pressing.contains(&row.id));
+    set_time(transaction, &urgent, soon).await?;
+    set_time(transaction, &usual, again).await?;
     // What cannot be read was put off like the rest: it must keep nobody waiting.
     let readable = rows.into_iter().filter_map(|row| {
         let id = row.id.clone();
-        read(row)
+        let is_pressing = pressing.contains(&id);
+        let next = if is_pressing { soon } else { again };
+        read(row, next, is_pressing)
             .inspect_err(|error| {
                 tracing::error!(connection = id, %error, "a due renewal is left out unread");
             })
@@ -139,6 +168,46 @@ fn due_query(
     Statement::from_sql_and_values(backend, query, values)
 }
 
+/// Those whose refresh token is in doubt or in somebody's hands. Their rows are locked, so that it stays so.
+async fn pressing(
+    transaction: &DatabaseTransaction,
+    rows: &[DueRow],
+) -> Result<HashSet<String>, StorageError> {
+    let is_pressing = Condition::any()
+        .add(Column::UncertainSince.is_not_null())
+        .add(Column::Id.in_subquery(open_claims()));
+    let mut found = HashSet::new();
+    for chunk in rows.chunks(CHUNK) {
+        let ids: Vec<String> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Id.is_in(chunk.iter().map(|row| row.id.as_str())))
+            .filter(is_pressing.clone())
+            .into_tuple()
+            .all(transaction)
+            .await
+            .map_err(by_meaning)?;
+        found.extend(ids);
+    }
+    Ok(found)
+}
+
+async fn set_time(
+    transaction: &DatabaseTransaction,
+    rows: &[&DueRow],
+    time: i64,
+) -> Result<(), StorageError> {
+    for chunk in rows.chunks(CHUNK) {
+        Entity::update_many()
+            .col_expr(Column::RenewalTime, Expr::value(time))
+            .filter(Column::Id.is_in(chunk.iter().map(|row| row.id.as_str())))
+            .exec(transaction)
+            .await
+            .map_err(by_meaning)?;
+    }
+    Ok(())
+}
+
 /// The connections somebody is redeeming a token of, or was.
 fn open_claims() -> SelectStatement {
     refresh_claim::Entity::find()
@@ -152,17 +221,19 @@ fn open_claims() -> SelectStatement {
         .into_query()
 }
 
-fn read(row: DueRow) -> Result<DueRenewal, StorageError> {
+fn read(row: DueRow, next: i64, is_pressing: bool) -> Result<DueRenewal, StorageError> {
     Ok(DueRenewal {
         workspace: name("connections.workspace", row.workspace, WorkspaceName::new)?,
         connection_id: name("connections.id", row.id, ConnectionId::new)?,
         due_time: time("connections.renewal_time", row.renewal_time)?,
+        next_time: time("connections.renewal_time", next)?,
+        is_pressing,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use sea_orm::{ConnectOptions, Database, DatabaseConnection};
     use tokend_keyring::{Keyring, generate_key_line};

@@ -2,13 +2,14 @@
 //! trusted any more.
 
 use std::{
+    collections::HashSet,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use tokend_model::{
     Timestamp,
-    ports::{Change, ChangedSubject, ChangesSeen},
+    ports::{ChangedSubject, ChangesSeen},
 };
 use tokio::time::Instant;
 
@@ -16,6 +17,17 @@ use crate::{Error, Vending};
 
 /// How often changes are asked for, beside the database's own announcements.
 const POLL: Duration = Duration::from_secs(2);
+
+/// No more often than this, however many announcements come.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// How far the changes were followed.
+#[derive(Default)]
+struct Followed {
+    until: Option<Timestamp>,
+    /// Those reported the last time: storage reports some again.
+    known: HashSet<i64>,
+}
 
 /// When this replica last knew all changes.
 pub(crate) struct Hearing {
@@ -49,9 +61,11 @@ impl Vending {
     /// Forgets what others change, as they change it, for as long as it is polled.
     pub async fn follow_changes(&self) {
         let changes = self.shared.ports.changes.clone();
-        let mut moment = None;
+        let mut followed = Followed::default();
         loop {
-            moment = self.forget_changed(moment).await;
+            self.forget_changed(&mut followed).await;
+            // Announcements come in swarms.
+            tokio::time::sleep(BREATH).await;
             tokio::select! {
                 () = tokio::time::sleep(POLL) => {}
                 () = changes.announced() => {}
@@ -59,37 +73,38 @@ impl Vending {
         }
     }
 
-    /// Forgets what was changed since `moment`; answers the moment to go on from.
-    async fn forget_changed(&self, moment: Option<Timestamp>) -> Option<Timestamp> {
+    /// Forgets what was changed since the last time.
+    async fn forget_changed(&self, followed: &mut Followed) {
         let asked = Instant::now();
-        match self.shared.ports.changes.since(moment).await {
+        match self.shared.ports.changes.since(followed.until).await {
             Ok(seen) => {
-                self.take_in(&seen);
+                self.take_in(followed, &seen);
                 self.shared.hearing.note(asked);
-                Some(seen.until)
             }
             Err(error) => {
                 tracing::warn!(%error, "changes of other replicas are not known for now");
-                moment
             }
         }
     }
 
-    fn take_in(&self, seen: &ChangesSeen) {
+    fn take_in(&self, followed: &mut Followed, seen: &ChangesSeen) {
         let cache = &self.shared.cache;
-        if seen.gap {
+        // What was remembered before the first asking may have changed unheard.
+        if seen.gap || followed.until.is_none() {
             cache.clear();
-            return;
         }
-        for Change { workspace, subject } in &seen.changes {
-            match subject {
+        for change in &seen.changes {
+            match &change.subject {
+                _ if followed.known.contains(&change.number) => {}
                 ChangedSubject::Connection(id) => cache.forget_connection(id),
-                ChangedSubject::Connector(id) => cache.forget_connector(workspace, id),
+                ChangedSubject::Connector(id) => cache.forget_connector(&change.workspace, id),
             }
         }
+        followed.until = Some(seen.until);
+        followed.known = seen.changes.iter().map(|change| change.number).collect();
     }
 
-    /// Removes reports of changes that all replicas have had the time to see, and late answers that nobody needed.
+    /// Removes reports of changes that all replicas have had the time to see.
     pub async fn forget_old_changes(&self) -> Result<u64, Error> {
         Ok(self.shared.ports.changes.forget_old().await?)
     }

@@ -6,7 +6,7 @@ use tokend_model::{
     Account, AppUserId, Connection, ConnectionConfig, ConnectionId, ConnectionStatus, Connector,
     ConnectorId, ConnectorKind, CredentialSource, Expiry, Freshness, Label, Owner, Secret,
     Timestamp, TokenAnswer, WorkspaceName,
-    ports::{Claim, NewConnection, StorageError},
+    ports::{Imported, NewConnection},
 };
 use uuid::Uuid;
 
@@ -44,18 +44,11 @@ pub struct ImportConnection {
     pub account: Option<Account>,
 }
 
-/// What a connection that is there holds of a grant that is imported once more.
-enum Held {
-    /// What its refresh token was redeemed for.
-    Successor(Box<Connection>),
-    /// The refresh token, of which nobody knows whether it was redeemed.
-    InDoubt(Box<Connection>),
-}
-
 impl Vending {
     /// Stores the grant, in a task that outlives the caller; an owner's connection that is there gets its next
-    /// generation. Where its only token is a refresh token it is redeemed before this answers: if that fails the error
-    /// is answered, and the connection stays and is tried again as any other.
+    /// generation, unless it has this grant already: who imports twice, not having heard the first answer, leaves it as
+    /// it is. Where there is no access token that works the refresh token is redeemed before this answers, or what is
+    /// under way awaited: if that fails the error is answered, and the connection stays and is tried again as any other.
     pub async fn import_connection(&self, import: ImportConnection) -> Result<Connection, Error> {
         let this = self.clone();
         let task = self
@@ -81,16 +74,15 @@ impl Vending {
         if access_token.is_none() {
             self.may_call_providers()?;
         }
-        let account = import.account.clone();
+        let account_told = import.account.is_some();
         let new = self.imported(import, &connector, owner, connection_config)?;
-        let mut connection = match self.held_already(&new).await? {
-            Some(Held::Successor(connection)) => return Ok(*connection),
-            Some(Held::InDoubt(connection)) if access_token.is_none() => *connection,
-            _ => {
-                let ports = &self.shared.ports;
-                ports.connections.connect(&new, ports.clock.now()).await?
-            }
-        };
+        let ports = &self.shared.ports;
+        let (mut connection, access_token) =
+            match ports.connections.import(&new, ports.clock.now()).await? {
+                Imported::Stored(connection) => (connection, access_token),
+                Imported::Held(connection) if self.works(&connection) => return Ok(connection),
+                Imported::Held(connection) => (connection, None),
+            };
         self.shared.cache.remove(&self.cache_key_of(&connection));
         let access_token = match access_token {
             Some(access_token) => access_token,
@@ -103,7 +95,8 @@ impl Vending {
                 vended.access_token.clone()
             }
         };
-        if account.is_none() && self.may_call_providers().is_ok() && self.works(&connection) {
+        let unknown = !account_told && connection.account == Account::default();
+        if unknown && self.may_call_providers().is_ok() && self.works(&connection) {
             self.learn_account(&mut connection, &connector, &access_token)
                 .await;
         }
@@ -127,7 +120,7 @@ impl Vending {
         };
         let now = self.shared.ports.clock.now();
         let expiry = match (&import.access_token, import.expire_time) {
-            // No token at all: like one that has run out, it is never handed out, only renewed.
+            // No token at all: like one that had run out before it came, it is never handed out, only renewed.
             (None, _) => Expiry::At(now),
             (Some(_), Some(expires)) => Expiry::At(expires),
             (Some(_), None) => Expiry::Unknown,
@@ -163,52 +156,12 @@ impl Vending {
         })
     }
 
-    /// What the owner's connection holds of the grant to be imported. Who imports twice, not having heard the first
-    /// answer, must not put a spent refresh token in the living one's place, nor have it forgotten that it may be spent.
-    async fn held_already(&self, new: &NewConnection) -> Result<Option<Held>, Error> {
-        let given = &new.answer.refresh_token;
-        let ports = &self.shared.ports;
-        let found = ports
-            .connections
-            .find(&new.workspace, &new.connector_id, &new.owner, &new.label)
-            .await;
-        let (connection, present) = match found {
-            Ok(Some((connection, Some(present)))) => (connection, present),
-            // What can no longer be opened may be replaced.
-            Ok(_) | Err(StorageError::Corrupt { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let lives = matches!(
-            connection.status,
-            ConnectionStatus::Authorized | ConnectionStatus::Expired
-        );
-        if !lives || given.is_none() {
-            return Ok(None);
-        }
-        if present.refresh_token == *given {
-            let doubtful = connection.refresh_health.uncertain_since.is_some();
-            return Ok(doubtful.then(|| Held::InDoubt(Box::new(connection))));
-        }
-        // No claim that anybody holds: it names the generation whose predecessor is looked for.
-        let present_generation = Claim {
-            workspace: connection.workspace.clone(),
-            connection_id: connection.id.clone(),
-            epoch: 0,
-            base: present.generation,
-        };
-        let previous = ports
-            .refreshes
-            .previous_credential(&present_generation)
-            .await?;
-        let redeemed = previous.is_some_and(|previous| previous.refresh_token == *given);
-        Ok(redeemed.then(|| Held::Successor(Box::new(connection))))
-    }
-
-    /// Whether the connection's access token still works, as far as times tell.
+    /// Whether the connection has an access token that still works, as far as is known.
     fn works(&self, connection: &Connection) -> bool {
         let policy = &self.shared.options.refresh_policy;
         let now = self.shared.ports.clock.now();
-        policy.freshness(connection.refresh_time, connection.expiry, now, None) != Freshness::RunOut
+        let freshness = policy.freshness(connection.refresh_time, connection.expiry, now, None);
+        connection.status == ConnectionStatus::Authorized && freshness != Freshness::RunOut
     }
 }
 
@@ -221,7 +174,7 @@ fn first_renewal(connection: &Connection) -> Wish {
     }
 }
 
-/// Nobody was ever vended this grant: a provider that refuses it at once is believed, though it is asked once more.
+/// Only the import is refused here: a provider that says no to its grant is believed, though it is asked once more.
 fn refused(error: Error) -> Error {
     match error {
         Error::GrantInDoubt { .. } => Error::ReauthorizationRequired { connect: None },

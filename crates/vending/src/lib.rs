@@ -7,6 +7,7 @@
 mod authorize;
 mod cache;
 mod callback;
+mod closing;
 mod coherence;
 mod complete;
 mod connectors;
@@ -106,6 +107,7 @@ struct Shared {
     loads: single_flight::SingleFlight<cache::CacheKey, Result<Arc<Vended>, Error>>,
     refreshes: single_flight::SingleFlight<(ConnectionId, bool), Result<Arc<Vended>, Error>>,
     journal_rest: refresh::Rest,
+    closing: closing::Closing,
     gate: provider_gate::ProviderGate,
     places: scheduler::Places,
     hearing: coherence::Hearing,
@@ -128,6 +130,7 @@ impl Vending {
                 loads: single_flight::SingleFlight::new(tasks.clone()),
                 refreshes: single_flight::SingleFlight::new(tasks.clone()),
                 journal_rest: refresh::Rest::default(),
+                closing: closing::Closing::default(),
                 gate,
                 places: scheduler::Places::new(),
                 hearing: coherence::Hearing::new(),
@@ -138,8 +141,15 @@ impl Vending {
         }
     }
 
-    /// Waits until every exchange under way has ended and is stored. To be called once, after the listeners closed.
+    /// Begins no more renewals that nobody waits for. To be called as soon as the process is to end.
+    pub fn begin_closing(&self) {
+        self.shared.closing.begin();
+    }
+
+    /// Begins no more renewals, and waits until every exchange under way has ended and is stored. To be called once,
+    /// after the listeners closed.
     pub async fn drain(&self) {
+        self.shared.closing.finish();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }

@@ -97,6 +97,10 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// When to ask again where nothing better is known, before it is spread.
 const SHORTLY: Duration = Duration::from_secs(1);
 
+/// The same where nobody waits for the call, and the provider is busy, or away.
+const TURNS: Duration = Duration::from_secs(4);
+const ABSENCE: Duration = Duration::from_secs(15);
+
 impl Default for GateOptions {
     fn default() -> Self {
         Self {
@@ -127,12 +131,26 @@ impl ProviderGate {
         urgency: Urgency,
         patience: Duration,
     ) -> Result<Pass, Closed> {
+        let entered = self.pass(registration, facts, urgency, patience).await;
+        entered.map_err(|closed| match urgency {
+            Urgency::Asked => closed,
+            Urgency::Scheduled => self.rules.not_soon(closed),
+        })
+    }
+
+    async fn pass(
+        &self,
+        registration: &ClientRegistration,
+        facts: &RefreshFacts,
+        urgency: Urgency,
+        patience: Duration,
+    ) -> Result<Pass, Closed> {
         let lane = self.lane(registration);
         lane.look()?;
         let waiting = lane.wait(urgency, facts.calls_per_second);
-        let Ok(places) = tokio::time::timeout(patience, waiting).await else {
-            return Err(self.rules.closed(ClosedBecause::Busy, Duration::ZERO));
-        };
+        let places = tokio::time::timeout(patience, waiting)
+            .await
+            .unwrap_or_else(|_| Err(self.rules.closed(ClosedBecause::Busy, Duration::ZERO)))?;
         // Things may have changed meanwhile. From here on nothing waits, so that no admission can get lost.
         let admission = lane.admit()?;
         Ok(Pass {
@@ -206,6 +224,18 @@ impl Rules {
         Closed {
             retry_after: at_least.max(SHORTLY.mul_f64(0.5 + self.chance.roll())),
             because,
+        }
+    }
+
+    /// What nobody waits for comes again when others have had their turn, and little of it while there is no answer.
+    fn not_soon(&self, closed: Closed) -> Closed {
+        let pause = match closed.because {
+            ClosedBecause::Busy => TURNS,
+            ClosedBecause::NotAnswering | ClosedBecause::AskedToWait => ABSENCE,
+        };
+        Closed {
+            retry_after: closed.retry_after.max(pause) + pause.mul_f64(self.chance.roll()),
+            ..closed
         }
     }
 }

@@ -19,7 +19,7 @@ use backon::ExponentialBuilder;
 use tokend_model::{
     Connection, ConnectionId, ConnectionStatus, Connector, Credential, Expiry, Freshness,
     Generation, Presentation, RefreshFacts, Timestamp, WorkspaceName,
-    ports::{ClaimOutcome, ClaimRequest, ClientRegistration},
+    ports::{ClaimOutcome, ClaimRequest, ClientRegistration, Registration},
 };
 use tokio::time::Instant;
 
@@ -39,8 +39,10 @@ const CLAIM_POLL: Duration = Duration::from_millis(100);
 /// How long no token is redeemed after the journal took nothing.
 const REST: Duration = Duration::from_secs(3);
 
-/// How long a renewal waits for its turn at the provider.
+/// How long a renewal waits for its turn at the provider, and how long it does where nobody waits for it: then it takes
+/// up a place that the workspace's other providers need.
 const TURN_PATIENCE: Duration = Duration::from_secs(30);
+const SCHEDULED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a connection is to be renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,7 @@ pub(crate) struct Subject {
     pub(crate) connector: Connector,
     pub(crate) credential: Credential,
     pub(crate) facts: RefreshFacts,
+    client: ClientRegistration,
 }
 
 /// A pause in which no claim is taken, because nothing could be written down: the disk of the journal is full, say.
@@ -109,6 +112,10 @@ impl Wish {
     }
 
     fn is_fulfilled_by(&self, credential: &Credential) -> bool {
+        // A grant that was imported without an access token has none until it is renewed.
+        if credential.access_token.is_empty() {
+            return false;
+        }
         match self.past {
             Past::Generation(known) => credential.generation > known,
             Past::Time(due) => credential.receive_time > due,
@@ -118,10 +125,7 @@ impl Wish {
 
 impl Subject {
     fn registration(&self) -> ClientRegistration {
-        ClientRegistration {
-            integration_type: self.connection.integration_type.clone(),
-            client_id: self.connector.client_id.clone(),
-        }
+        self.client.clone()
     }
 }
 
@@ -150,10 +154,13 @@ impl Vending {
             }
             self.may_be_tried(&subject, wish.cause)?;
             let pass = self.turn(&subject, wish.cause).await?;
+            // Waiting for one's turn may have taken a while.
+            self.may_begin(wish.cause)?;
             let claiming = Instant::now();
             let request = self.claim_request(&subject);
             match self.shared.ports.refreshes.claim(&request).await? {
                 ClaimOutcome::Moved => {}
+                ClaimOutcome::NotOurs => return Err(Error::VendsOnly),
                 ClaimOutcome::Paused(pause) => {
                     self.shared.gate.pause(&request.registration, pause);
                     return Err(Error::ProviderRateLimited { retry_after: pause });
@@ -201,6 +208,7 @@ impl Vending {
         Ok(Subject {
             before_read,
             facts: self.facts(&connection),
+            client: self.client(&connection, &connector),
             connection,
             connector,
             credential,
@@ -209,9 +217,21 @@ impl Vending {
 
     /// Whether calling the provider makes sense now; if not, what the last call said still holds.
     fn may_be_tried(&self, subject: &Subject, cause: RenewalCause) -> Result<(), Error> {
-        self.may_call_providers()?;
-        if self.shared.journal_rest.is_on() {
-            return Err(Error::JournalUnavailable);
+        self.may_begin(cause)?;
+        let id = &subject.connection.id;
+        let remembered = self
+            .shared
+            .cache
+            .of_connection(id)
+            .is_some_and(|remembered| {
+                remembered.generation > subject.credential.generation
+                    && self.freshness(&remembered, None) != Freshness::RunOut
+            });
+        if remembered {
+            // Ours is still to be stored, or the database lost it: either way the row's token was used up.
+            tracing::error!(%id, "the database is behind what was vended");
+            let retry_after = Duration::from_secs(2);
+            return Err(Error::RefreshInProgress { retry_after });
         }
         let now = self.shared.ports.clock.now();
         let health = &subject.connection.refresh_health;
@@ -219,8 +239,10 @@ impl Vending {
         if self.presentation(subject, cause, doubt) == Presentation::WhenRunOut {
             return Err(until_run_out(&subject.credential, now));
         }
+        // What may still be on its way is waited for, whoever asks.
+        let settling = doubt.is_some() && health.retry_time.is_some_and(|time| time > now);
         let rate_limited = health.last_failure.as_deref() == Some("PROVIDER_RATE_LIMITED");
-        if cause == RenewalCause::Operator && !rate_limited {
+        if cause == RenewalCause::Operator && !rate_limited && !settling {
             return Ok(());
         }
         if subject.connection.status == ConnectionStatus::Error {
@@ -241,6 +263,23 @@ impl Vending {
             Some("REAUTHORIZATION_REQUIRED") => Error::GrantInDoubt { retry_after },
             _ => Error::ProviderUnavailable { retry_after },
         })
+    }
+
+    /// Whether anything may be begun at all.
+    fn may_begin(&self, cause: RenewalCause) -> Result<(), Error> {
+        self.may_call_providers()?;
+        if self.shared.journal_rest.is_on() {
+            return Err(Error::JournalUnavailable);
+        }
+        if self
+            .shared
+            .closing
+            .refuses(cause == RenewalCause::Scheduled)
+        {
+            let retry_after = Duration::from_secs(1);
+            return Err(Error::RefreshInProgress { retry_after });
+        }
+        Ok(())
     }
 
     /// Whether the refresh token may be presented, for what its provider makes of one that was redeemed before.
@@ -264,14 +303,14 @@ impl Vending {
 
     /// A place among the calls to this provider. Held until the call is over.
     async fn turn(&self, subject: &Subject, cause: RenewalCause) -> Result<Pass, Error> {
-        let urgency = match cause {
-            RenewalCause::Scheduled => Urgency::Scheduled,
-            _ => Urgency::Asked,
+        let (urgency, patience) = match cause {
+            RenewalCause::Scheduled => (Urgency::Scheduled, SCHEDULED_PATIENCE),
+            _ => (Urgency::Asked, TURN_PATIENCE),
         };
         let registration = subject.registration();
         self.shared
             .gate
-            .enter(&registration, &subject.facts, urgency, TURN_PATIENCE)
+            .enter(&registration, &subject.facts, urgency, patience)
             .await
             .map_err(closed)
     }
@@ -343,6 +382,21 @@ impl Vending {
         let policy = &self.shared.options.refresh_policy;
         let now = self.shared.ports.clock.now();
         policy.freshness(credential.receive_time, credential.expiry, now, None) != Freshness::RunOut
+    }
+
+    /// The client whose calls count together.
+    fn client(&self, connection: &Connection, connector: &Connector) -> ClientRegistration {
+        let server = &self.shared.ports.authorization_server;
+        let endpoint = server.token_endpoint(Registration {
+            connector,
+            connection_config: &connection.connection_config,
+        });
+        ClientRegistration {
+            workspace: connection.workspace.clone(),
+            // Where there is none it is the renewal that fails, and says why.
+            endpoint: endpoint.unwrap_or_else(|_| connection.integration_type.to_string()),
+            client_id: connector.client_id.clone(),
+        }
     }
 
     /// How the connection's provider treats refresh tokens.

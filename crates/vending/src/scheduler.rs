@@ -1,5 +1,7 @@
 //! The scheduler: renews what is due although nobody asks, spread, bounded, and fairly between workspaces.
 
+mod refusal;
+
 use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
@@ -18,7 +20,7 @@ use crate::{
 const BUSY_TICK: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
 
-/// What was taken and came to nothing is due again after this long: later than any attempt can last.
+/// What was taken is due again after this long, whatever becomes of this process: later than any attempt can last.
 const PUT_OFF: Duration = Duration::from_secs(120);
 
 /// Renewals under way at once in this process, and of these one workspace's.
@@ -114,8 +116,8 @@ impl Vending {
     async fn renew_scheduled(&self, due: DueRenewal) {
         let id = due.connection_id.clone();
         let wish = Wish {
-            workspace: due.workspace,
-            connection_id: due.connection_id,
+            workspace: due.workspace.clone(),
+            connection_id: due.connection_id.clone(),
             past: Past::Time(due.due_time),
             cause: RenewalCause::Scheduled,
         };
@@ -123,7 +125,26 @@ impl Vending {
             Ok(renewed) => {
                 tracing::debug!(%id, generation = renewed.generation.0, "renewed ahead of time");
             }
-            Err(error) => tracing::info!(%id, reason = error.reason(), "not renewed ahead of time"),
+            Err(error) => {
+                match error {
+                    // It waits for others, as is to be expected.
+                    Error::RefreshInProgress { .. } => tracing::debug!(%id, "not renewed yet"),
+                    _ => tracing::info!(%id, reason = error.reason(), "not renewed ahead of time"),
+                }
+                self.leave_alone(&due, &error).await;
+            }
+        }
+    }
+
+    /// It need not take a place again before that may help, nor wait for longer than that.
+    async fn leave_alone(&self, due: &DueRenewal, error: &Error) {
+        let roll = self.shared.ports.chance.roll();
+        let Some(wait) = refusal::wait_after(error, due.is_pressing, roll) else {
+            return;
+        };
+        let put_off = self.shared.ports.renewals.put_off(due, wait).await;
+        if let Err(error) = put_off {
+            tracing::debug!(id = %due.connection_id, %error, "due again at the usual time");
         }
     }
 }

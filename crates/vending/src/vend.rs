@@ -220,7 +220,7 @@ impl Vending {
         Ok(vended)
     }
 
-    fn freshness(&self, present: &Vended, min_ttl: Option<Duration>) -> Freshness {
+    pub(crate) fn freshness(&self, present: &Vended, min_ttl: Option<Duration>) -> Freshness {
         let now = self.shared.ports.clock.now();
         let policy = &self.shared.options.refresh_policy;
         policy.freshness(present.receive_time, present.expiry, now, min_ttl)

@@ -46,6 +46,11 @@ pub trait AuthorizationServer: Send + Sync {
         redirect_uri: &str,
     ) -> Result<AuthorizeUrl, InvalidRegistration>;
 
+    /// The token endpoint that the registration's calls go to (RFC 6749 section 3.2): its URL without the query, in
+    /// which there may be what nobody else is to see.
+    fn token_endpoint(&self, registration: Registration<'_>)
+    -> Result<String, InvalidRegistration>;
+
     /// Redeems an authorization code (RFC 6749 section 4.1.3).
     async fn redeem_code(
         &self,

@@ -8,6 +8,8 @@ use crate::{ConnectionId, ConnectorId, Timestamp, WorkspaceName};
 /// Something that is no longer as a replica may remember it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    /// Its number, by which one that is reported twice is known.
+    pub number: i64,
     /// The workspace.
     pub workspace: WorkspaceName,
     /// What changed in it.

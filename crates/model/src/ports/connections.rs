@@ -42,6 +42,15 @@ pub struct NewConnection {
     pub authorization: Option<AuthorizationId>,
 }
 
+/// What became of a grant that was brought from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imported {
+    /// It is the connection's next generation.
+    Stored(Connection),
+    /// The owner's connection has this very refresh token, or got a newer one for it, and stays as it is.
+    Held(Connection),
+}
+
 /// What is known of a kept credential without opening it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptGeneration {
@@ -121,6 +130,12 @@ pub trait Connections: Send + Sync {
         new: &NewConnection,
         now: Timestamp,
     ) -> Result<Connection, StorageError>;
+
+    /// The same as [`Connections::connect`] for a grant from elsewhere, unless the owner's connection has it already: a
+    /// connection whose present refresh token is the given one keeps its generation, its open claim and its doubt, for
+    /// that token may be on its way to the provider, or spent. So does one that works with what the given token was
+    /// redeemed for, as far as the credential before the present one tells.
+    async fn import(&self, new: &NewConnection, now: Timestamp) -> Result<Imported, StorageError>;
 
     /// Removes the connection and everything sealed for it; answers its last credential, to revoke it.
     /// `None` if there is no such connection.

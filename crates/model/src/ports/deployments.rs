@@ -15,6 +15,13 @@ pub struct Deployment {
     pub pulse: i64,
 }
 
+impl Deployment {
+    /// Whether the database went back in time since it was as in `seen`. Adopting one settles that.
+    pub fn is_behind(&self, seen: &Self) -> bool {
+        self.adoptions <= seen.adoptions && self.pulse < seen.pulse
+    }
+}
+
 /// Whether the database is ours, so that providers may be called for what is in it.
 pub trait DeploymentGuard: Send + Sync {
     /// `true` if it is not known to be ours: what is valid is vended, and no provider is called.
@@ -26,6 +33,9 @@ pub trait DeploymentGuard: Send + Sync {
 pub trait Deployments: Send + Sync {
     /// What the database says, if it says anything.
     async fn deployment(&self) -> Result<Option<Deployment>, StorageError>;
+
+    /// Whether there is any connection in it.
+    async fn holds_connections(&self) -> Result<bool, StorageError>;
 
     /// Gives a database that belongs to nobody to `id`; answers whose it is, which may be somebody else's by now.
     async fn found(&self, id: &str) -> Result<Deployment, StorageError>;

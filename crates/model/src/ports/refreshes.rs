@@ -6,11 +6,11 @@ use async_trait::async_trait;
 
 use super::StorageError;
 use crate::{
-    ConnectionId, ConnectionStatus, Credential, Generation, IntegrationTypeName, RefreshHealth,
-    TakeoverRule, Timestamp, WorkspaceName,
+    ConnectionId, ConnectionStatus, Credential, Generation, RefreshHealth, TakeoverRule, Timestamp,
+    WorkspaceName,
 };
 
-/// A process that claims. What an earlier incarnation of the same replica left open is anybody's at once: it is dead.
+/// A process that claims. An earlier incarnation of the same replica is dead: nobody waits for it to come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// What survives a restart: the identity of the journal that only one process can have open.
@@ -19,11 +19,14 @@ pub struct Holder {
     pub incarnation: String,
 }
 
-/// A client as one provider knows it: limits and refusals of a token endpoint are per client.
+/// A client as one token endpoint knows it: limits and refusals of a token endpoint are per client. Two workspaces are
+/// never taken for the same, so that neither can get the other refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientRegistration {
-    /// The provider.
-    pub integration_type: IntegrationTypeName,
+    /// Whose connectors have it.
+    pub workspace: WorkspaceName,
+    /// The token endpoint's URL, as [`AuthorizationServer::token_endpoint`](super::AuthorizationServer) tells it.
+    pub endpoint: String,
     /// `client_id` (RFC 6749 section 2.2).
     pub client_id: String,
 }
@@ -75,6 +78,8 @@ pub enum ClaimOutcome {
     Moved,
     /// The provider asked to be left alone by this client for this long.
     Paused(Duration),
+    /// The database went back in time, or is another deployment's, since its pulse was last counted on from here.
+    NotOurs,
 }
 
 /// A claim with what earlier attempts on the same generation left.
@@ -173,8 +178,13 @@ pub trait Refreshes: Send + Sync {
     /// Notes that an orphan is being tried, so that it is tried once.
     async fn mark_tried(&self, claim: &Claim, orphan: &str) -> Result<(), StorageError>;
 
-    /// The credential before the present one, which is kept as a fallback.
-    async fn previous_credential(&self, claim: &Claim) -> Result<Option<Credential>, StorageError>;
+    /// The credential of the generation right before this one: that before the present one is kept as a fallback.
+    async fn previous_credential(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        before: Generation,
+    ) -> Result<Option<Credential>, StorageError>;
 }
 
 impl fmt::Display for Holder {

@@ -16,6 +16,10 @@ pub struct DueRenewal {
     pub connection_id: ConnectionId,
     /// When it was due.
     pub due_time: Timestamp,
+    /// When it is due again, for having been taken.
+    pub next_time: Timestamp,
+    /// Whether its refresh token is in somebody's hands or in doubt: a provider's window may be about to close.
+    pub is_pressing: bool,
 }
 
 /// How much of what is due to take.
@@ -40,4 +44,8 @@ pub trait Renewals: Send + Sync {
         share: Share,
         enough: &[WorkspaceName],
     ) -> Result<Vec<DueRenewal>, StorageError>;
+
+    /// Makes what was taken due again in `wait` on the database clock, sooner or later than its `next_time`. Without
+    /// effect where another time stands there by now: who claimed it since, or took it, knows better.
+    async fn put_off(&self, taken: &DueRenewal, wait: Duration) -> Result<(), StorageError>;
 }

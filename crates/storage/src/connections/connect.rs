@@ -31,8 +31,28 @@ pub(crate) async fn connect(
     new: &NewConnection,
     now: Timestamp,
 ) -> Result<Connection, StorageError> {
+    let existing = lock_existing(transaction, new).await?;
+    store(transaction, storage, new, existing, now).await
+}
+
+/// The owner's connection, locked. One at a time under a connector: two first connections of one owner must not both
+/// be inserted.
+pub(super) async fn lock_existing(
+    transaction: &DatabaseTransaction,
+    new: &NewConnection,
+) -> Result<Option<connection::Model>, StorageError> {
     lock_connector(transaction, new).await?;
-    let existing = find_existing(transaction, new).await?;
+    find_existing(transaction, new).await
+}
+
+/// Stores the token set in place of what is there.
+pub(super) async fn store(
+    transaction: &DatabaseTransaction,
+    storage: &Storage,
+    new: &NewConnection,
+    existing: Option<connection::Model>,
+    now: Timestamp,
+) -> Result<Connection, StorageError> {
     let previous = match &existing {
         // Needed only where its refresh token may stay.
         Some(row) if new.keep_refresh_token && new.answer.refresh_token.is_none() => {
@@ -55,10 +75,7 @@ pub(crate) async fn connect(
             .map_err(by_meaning)?;
         close_claims(transaction, &row.id).await?;
         delete_credentials(transaction, &row.id).await?;
-        connection_usage::Entity::find_by_id(&row.id)
-            .one(transaction)
-            .await
-            .map_err(by_meaning)?
+        find_usage(transaction, &row.id).await?
     } else {
         insert(transaction, &row).await?;
         None
@@ -92,7 +109,6 @@ pub(crate) async fn connect(
     Ok(connection)
 }
 
-/// One at a time under a connector: two first connections of one owner must not both be inserted.
 async fn lock_connector(
     transaction: &DatabaseTransaction,
     new: &NewConnection,
@@ -122,6 +138,17 @@ async fn find_existing(
         .filter(connection::Column::OwnerUser.eq(owner_user))
         .filter(connection::Column::Label.eq(new.label.as_str()))
         .lock(LockType::NoKeyUpdate)
+        .one(transaction)
+        .await
+        .map_err(by_meaning)
+}
+
+/// How often a connection was used.
+pub(super) async fn find_usage(
+    transaction: &DatabaseTransaction,
+    connection_id: &str,
+) -> Result<Option<connection_usage::Model>, StorageError> {
+    connection_usage::Entity::find_by_id(connection_id)
         .one(transaction)
         .await
         .map_err(by_meaning)

@@ -6,7 +6,9 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "client_pauses")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub(crate) integration_type: String,
+    pub(crate) workspace: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) endpoint: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) client_id: String,
     pub(crate) until_time: i64,

@@ -76,10 +76,16 @@ fn orphans() -> TableCreateStatement {
 fn client_pauses() -> TableCreateStatement {
     Table::create()
         .table("client_pauses")
-        .col(text("integration_type"))
+        .col(text("workspace"))
+        .col(text("endpoint"))
         .col(text("client_id"))
         .col(big_integer("until_time"))
-        .primary_key(Index::create().col("integration_type").col("client_id"))
+        .primary_key(
+            Index::create()
+                .col("workspace")
+                .col("endpoint")
+                .col("client_id"),
+        )
         .take()
 }
 

@@ -8,7 +8,7 @@ use sea_orm::{
     FromQueryResult, IntoActiveModel, Iterable, QueryFilter, Statement,
     sea_query::{LockType, OnConflict},
 };
-use tokend_model::ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, StorageError};
+use tokend_model::ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, Deployment, StorageError};
 
 use super::{
     CLAIM_OPEN, can_refresh, of_connection, orphans,
@@ -20,7 +20,7 @@ use crate::{
     columns::optional_time,
     connect::clock,
     connections::locked::lock_connection,
-    deployments::SILENT,
+    deployments::{SILENT, seen::is_still},
     entities::{connection, orphan, refresh_claim},
     faults::{by_meaning, corrupt},
 };
@@ -34,6 +34,9 @@ struct Circumstances {
     paused_until: Option<i64>,
     beat_time: Option<i64>,
     resume_time: Option<i64>,
+    deployment: Option<String>,
+    adoptions: Option<i64>,
+    pulse: Option<i64>,
     orphaned: bool,
     #[sea_orm(nested)]
     earlier: Option<Standing>,
@@ -44,6 +47,14 @@ struct Circumstances {
 const RETURN: i64 = 8_000;
 
 impl Circumstances {
+    fn deployment(&self) -> Option<Deployment> {
+        Some(Deployment {
+            id: self.deployment.clone()?,
+            adoptions: self.adoptions?,
+            pulse: self.pulse?,
+        })
+    }
+
     /// How long nothing is taken over, because the database was out of reach until a moment ago: a holder may only
     /// now be able to store what it has.
     fn time_to_return(&self) -> Option<Duration> {
@@ -73,7 +84,16 @@ pub(crate) async fn claim(
     let Some(current) = current.filter(|row| can_refresh(row, request.base)) else {
         return Ok(ClaimOutcome::Moved);
     };
+    // Before the pulse is read: others count it on meanwhile.
+    let seen = storage.seen.get();
     let circumstances = circumstances(transaction, &request).await?;
+    let shown = circumstances.deployment();
+    if !is_still(seen.as_ref(), shown.as_ref()) {
+        return Ok(ClaimOutcome::NotOurs);
+    }
+    if let Some(shown) = shown.filter(|_| seen.is_some()) {
+        storage.seen.note(&shown);
+    }
     let before_return = circumstances.time_to_return();
     let Circumstances {
         now,
@@ -134,18 +154,21 @@ async fn circumstances(
         "WITH earlier AS (\
             SELECT epoch, holder, base_generation, started_at, heartbeat_at, deadline_at, state \
             FROM refresh_claims WHERE connection_id = $1 {lock}) \
-        SELECT {now} AS now, pause.until_time AS paused_until, pulse.beat_time, pulse.resume_time, EXISTS (\
+        SELECT {now} AS now, pause.until_time AS paused_until, pulse.beat_time, pulse.resume_time, \
+            pulse.id AS deployment, pulse.adoptions, pulse.pulse, EXISTS (\
             SELECT 1 FROM orphans WHERE connection_id = $1 AND base_generation = $2 AND NOT tried) AS orphaned, \
             earlier.* \
         FROM (SELECT 1 AS one) AS always LEFT JOIN earlier ON TRUE \
         LEFT JOIN deployments AS pulse ON pulse.only = 1 \
-        LEFT JOIN client_pauses AS pause ON pause.integration_type = $3 AND pause.client_id = $4",
+        LEFT JOIN client_pauses AS pause \
+            ON pause.workspace = $3 AND pause.endpoint = $4 AND pause.client_id = $5",
         now = clock(backend),
     );
     let values = [
         request.connection_id.as_str().into(),
         i64::from(request.base.0).into(),
-        request.registration.integration_type.as_str().into(),
+        request.registration.workspace.as_str().into(),
+        request.registration.endpoint.as_str().into(),
         request.registration.client_id.as_str().into(),
     ];
     Circumstances::find_by_statement(Statement::from_sql_and_values(backend, query, values))

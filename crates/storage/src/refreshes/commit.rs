@@ -42,10 +42,30 @@ pub(crate) async fn commit(
     if is_next {
         store(transaction, storage, claim, renewed).await?;
     } else if !is_committed(transaction, storage, claim, &renewed.credential).await? {
-        orphans::keep(transaction, &storage.keyring, claim, &renewed.credential).await?;
+        // Another account may have been connected meanwhile: its connection must not get a token of this grant.
+        let replaced = renewed.credential.receive_time.timestamp_millis() < row.authorize_time
+            || is_replaced(transaction, claim).await?;
+        let keyring = &storage.keyring;
+        orphans::keep(transaction, keyring, claim, &renewed.credential, replaced).await?;
         return Ok(CommitOutcome::Orphaned);
     }
     Ok(CommitOutcome::Committed)
+}
+
+/// Whether somebody consented anew, or imported, since the claim.
+async fn is_replaced(
+    transaction: &DatabaseTransaction,
+    claim: &Claim,
+) -> Result<bool, StorageError> {
+    use credential::Column;
+    let other = credential::Entity::find()
+        .filter(Column::ConnectionId.eq(claim.connection_id.as_str()))
+        .filter(Column::Generation.gt(i64::from(claim.base.0)))
+        .filter(Column::Source.ne(CredentialSource::Refresh.as_str()))
+        .one(transaction)
+        .await
+        .map_err(by_meaning)?;
+    Ok(other.is_some())
 }
 
 /// From here on whoever holds a claim on the generation comes too late; `false` if this one does. Nobody took its

@@ -75,11 +75,12 @@ async fn pause(
         .case(present().gt(until), present())
         .finally(until);
     let row = client_pause::ActiveModel {
-        integration_type: Set(registration.integration_type.as_str().to_owned()),
+        workspace: Set(registration.workspace.as_str().to_owned()),
+        endpoint: Set(registration.endpoint.clone()),
         client_id: Set(registration.client_id.clone()),
         until_time: Set(until),
     };
-    let keep_later = OnConflict::columns([Column::IntegrationType, Column::ClientId])
+    let keep_later = OnConflict::columns([Column::Workspace, Column::Endpoint, Column::ClientId])
         .value(Column::UntilTime, later)
         .to_owned();
     client_pause::Entity::insert(row)

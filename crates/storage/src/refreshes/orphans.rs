@@ -29,12 +29,14 @@ use crate::{
 /// How long they are kept: 30 days in milliseconds.
 const KEPT: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// Keeps what an attempt received, once: a repetition is known by its attempt and access token.
+/// Keeps what an attempt received, once: a repetition is known by its attempt and access token. What is `spent` is never
+/// tried.
 pub(crate) async fn keep(
     transaction: &DatabaseTransaction,
     keyring: &Keyring,
     claim: &Claim,
     credential: &Credential,
+    spent: bool,
 ) -> Result<(), StorageError> {
     let of_attempt = of_connection(&claim.connection_id)
         .filter(Column::BaseGeneration.eq(i64::from(claim.base.0)))
@@ -69,7 +71,7 @@ pub(crate) async fn keep(
         refresh_expire_time: sealed.refresh_expire_time,
         scopes: sealed.scopes,
         receive_time: sealed.receive_time,
-        tried: false,
+        tried: spent,
         create_time: database_clock::read(transaction).await?,
     };
     Entity::insert(row.into_active_model())

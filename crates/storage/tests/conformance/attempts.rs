@@ -12,7 +12,7 @@ use tokend_model::{
 
 use crate::{
     rig::Rig,
-    sample::{at, credential, service, workspace},
+    sample::{at, credential, workspace},
 };
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -26,7 +26,8 @@ pub(crate) fn holder(replica: &str, incarnation: &str) -> Holder {
 
 pub(crate) fn registration() -> ClientRegistration {
     ClientRegistration {
-        integration_type: service("googlecalendar"),
+        workspace: workspace(),
+        endpoint: "https://idp.example.com/token".to_owned(),
         client_id: "client-id-in-the-clear".to_owned(),
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokend_model::{
     Generation, TakeoverRule,
     ports::{
-        ClaimOutcome, ClaimRequest, CommitOutcome, Connections, Deployments, Holder, Refreshes,
+        ClaimOutcome, ClaimRequest, ClientRegistration, CommitOutcome, Connections, Deployments,
+        Holder, Refreshes,
     },
 };
 
@@ -15,7 +16,7 @@ use crate::{
         request, won,
     },
     rig::Rig,
-    sample::{at, new_connection, stored_connection, user, workspace},
+    sample::{at, new_connection, stored_connection, stranger, user, workspace},
 };
 
 cases!(
@@ -307,10 +308,26 @@ async fn a_pause_is_for_all_of_a_client(rig: Rig) {
             other => panic!("not paused: {other:?}"),
         }
     }
-    let mut other_client = request(&neighbour, 1);
-    other_client.registration.client_id = "another".to_owned();
-    let free = won(rig.storage.claim(&other_client).await.unwrap());
-    fail(&rig, &free.claim).await;
+    let others = [
+        ClientRegistration {
+            workspace: stranger(),
+            ..registration()
+        },
+        ClientRegistration {
+            endpoint: "https://idp.example.com/other/token".to_owned(),
+            ..registration()
+        },
+        ClientRegistration {
+            client_id: "another".to_owned(),
+            ..registration()
+        },
+    ];
+    for other in others {
+        let mut request = request(&neighbour, 1);
+        request.registration = other;
+        let free = won(rig.storage.claim(&request).await.unwrap());
+        fail(&rig, &free.claim).await;
+    }
     rig.execute("UPDATE client_pauses SET until_time = until_time - 60000")
         .await;
     claimed(&rig, &neighbour, 1, MINUTE).await;

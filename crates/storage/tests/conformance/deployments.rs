@@ -1,8 +1,9 @@
 //! Whose database it is.
 
-use tokend_model::ports::{Connections, Deployment, Deployments, StorageError};
+use tokend_model::ports::{ClaimOutcome, Connections, Deployment, Deployments, StorageError};
 
 use crate::{
+    attempts::{MINUTE, claim, claimed, fail},
     rig::Rig,
     sample::{stored_connection, workspace},
 };
@@ -13,6 +14,10 @@ cases!(
     only_its_owner_counts_the_pulse,
     adopting_counts_on_and_past_what_was_seen,
     adopting_makes_every_connection_uncertain,
+    nothing_is_claimed_in_a_database_that_went_back_in_time,
+    what_others_counted_is_remembered_by_whoever_claims,
+    a_database_that_begins_anew_is_not_taken_for_an_old_one,
+    it_knows_whether_it_holds_connections,
     there_is_one_row_only,
 );
 
@@ -92,6 +97,60 @@ async fn adopting_makes_every_connection_uncertain(rig: Rig) {
     assert_eq!(rig.texts(uncertain, "since").await, ["17"]);
     let kept = Connections::get(&rig.storage, &workspace(), &new.id).await;
     assert!(kept.unwrap().unwrap().1.is_some(), "nothing is taken away");
+}
+
+async fn nothing_is_claimed_in_a_database_that_went_back_in_time(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    rig.storage.found("first").await.unwrap();
+    rig.storage.beat("first").await.unwrap();
+    let free = claimed(&rig, &new, 1, MINUTE).await;
+    fail(&rig, &free).await;
+    for (gone_back, and_again) in [
+        ("pulse = pulse - 1", "pulse = pulse + 1"),
+        ("id = 'second'", "id = 'first'"),
+    ] {
+        rig.execute(&format!("UPDATE deployments SET {gone_back}"))
+            .await;
+        let refused = claim(&rig, &new, 1, MINUTE).await;
+        assert_eq!(refused, ClaimOutcome::NotOurs, "{gone_back}");
+        rig.execute(&format!("UPDATE deployments SET {and_again}"))
+            .await;
+        let free = claimed(&rig, &new, 1, MINUTE).await;
+        fail(&rig, &free).await;
+    }
+    // The operator adopts it elsewhere.
+    rig.execute("UPDATE deployments SET pulse = 0, adoptions = adoptions + 1")
+        .await;
+    let free = claimed(&rig, &new, 1, MINUTE).await;
+    fail(&rig, &free).await;
+    rig.execute("DELETE FROM deployments").await;
+    let refused = claim(&rig, &new, 1, MINUTE).await;
+    assert_eq!(refused, ClaimOutcome::NotOurs);
+}
+
+async fn what_others_counted_is_remembered_by_whoever_claims(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    rig.storage.found("first").await.unwrap();
+    rig.execute("UPDATE deployments SET pulse = 40").await;
+    let free = claimed(&rig, &new, 1, MINUTE).await;
+    fail(&rig, &free).await;
+    rig.execute("UPDATE deployments SET pulse = 39").await;
+    let refused = claim(&rig, &new, 1, MINUTE).await;
+    assert_eq!(refused, ClaimOutcome::NotOurs);
+}
+
+async fn a_database_that_begins_anew_is_not_taken_for_an_old_one(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    rig.storage.adopt("first", 40).await.unwrap();
+    rig.execute("DELETE FROM deployments").await;
+    rig.storage.found("first").await.unwrap();
+    claimed(&rig, &new, 1, MINUTE).await;
+}
+
+async fn it_knows_whether_it_holds_connections(rig: Rig) {
+    assert!(!rig.storage.holds_connections().await.unwrap());
+    stored_connection(&rig.storage).await;
+    assert!(rig.storage.holds_connections().await.unwrap());
 }
 
 async fn there_is_one_row_only(rig: Rig) {

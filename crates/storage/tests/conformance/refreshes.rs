@@ -216,7 +216,11 @@ async fn revoking_fences_an_open_claim(rig: Rig) {
 async fn the_credential_before_is_kept(rig: Rig) {
     let new = stored_connection(&rig.storage).await;
     let first = claimed(&rig, &new, 1, MINUTE).await;
-    let before = async |claim| rig.storage.previous_credential(claim).await.unwrap();
+    let before = async |claim: &Claim| {
+        let (workspace, id) = (&claim.workspace, &claim.connection_id);
+        let previous = rig.storage.previous_credential(workspace, id, claim.base);
+        previous.await.unwrap()
+    };
     assert_eq!(before(&first).await, None);
     commit(&rig, &first, &renewed()).await;
     let second = claimed(&rig, &new, 2, MINUTE).await;

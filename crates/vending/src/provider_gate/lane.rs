@@ -7,7 +7,7 @@ use std::{
 
 use governor::Quota;
 use tokend_model::RefreshPolicy;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     Closed, ClosedBecause, QUIET, Rules, Urgency,
@@ -20,6 +20,8 @@ pub(super) struct Lane {
     /// Where renewals that nobody waits for stand first; what comes out of it leaves a quarter of places and rate to
     /// those who are waited for.
     scheduled: Line,
+    /// Room to stand there.
+    room: Semaphore,
     everybody: Line,
     standing: Mutex<Standing>,
 }
@@ -40,12 +42,17 @@ struct Standing {
 /// More than any provider means when it asks for patience; longer is taken for a mistake.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
+/// So many renewals that nobody waits for stand in line, enough to lose no time between two calls. More would only keep
+/// others of the same workspace from being begun.
+const ROOM: usize = 16;
+
 impl Lane {
     pub(super) fn new(rules: Arc<Rules>) -> Self {
         let options = &rules.options;
         let places = options.concurrent_calls;
         Self {
             scheduled: Line::new(places - places.div_ceil(4), rules.scheduled_quota(None)),
+            room: Semaphore::new(ROOM),
             everybody: Line::new(places, rules.quota(None)),
             standing: Mutex::new(Standing {
                 breaker: Breaker::new(options.failures_to_open),
@@ -56,18 +63,25 @@ impl Lane {
         }
     }
 
-    pub(super) async fn wait(&self, urgency: Urgency, known_limit: Option<u32>) -> Places {
+    pub(super) async fn wait(
+        &self,
+        urgency: Urgency,
+        known_limit: Option<u32>,
+    ) -> Result<Places, Closed> {
         let scheduled = match urgency {
             Urgency::Asked => None,
             Urgency::Scheduled => {
+                let Ok(_standing) = self.room.try_acquire() else {
+                    return Err(self.rules.closed(ClosedBecause::Busy, Duration::ZERO));
+                };
                 let quota = self.rules.scheduled_quota(known_limit);
                 self.scheduled.place(quota).await
             }
         };
-        Places {
+        Ok(Places {
             _scheduled: scheduled,
             _everybody: self.everybody.place(self.rules.quota(known_limit)).await,
-        }
+        })
     }
 
     /// Whether it is worth waiting at all.

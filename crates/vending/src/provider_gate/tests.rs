@@ -1,7 +1,7 @@
 //! The gate as the refresh engine meets it, in virtual time.
 
 use futures::{FutureExt, future::join_all, poll};
-use tokend_model::IntegrationTypeName;
+use tokend_model::WorkspaceName;
 
 use super::*;
 
@@ -23,7 +23,8 @@ fn gate(options: GateOptions) -> ProviderGate {
 
 fn client(client_id: &str) -> ClientRegistration {
     ClientRegistration {
-        integration_type: IntegrationTypeName::new("acme").expect("a name"),
+        workspace: WorkspaceName::new("default").expect("a name"),
+        endpoint: "https://idp.example.com/token".to_owned(),
         client_id: client_id.to_owned(),
     }
 }

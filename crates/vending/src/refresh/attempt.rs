@@ -1,15 +1,18 @@
 //! One claimed attempt: from the right to call to what came of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokend_model::{
     Credential, Presentation, RawTokenAnswer, Secret, TokenAnswer, TokenFailure, TokenFailureKind,
-    ports::{Claim, Claimed, JournalPage, Registration},
+    ports::{Claim, Claimed, JournalPage, Orphan, Registration},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{RenewalCause, Subject, closed, until_run_out};
 use crate::{Error, Vended, Vending, error::log_token_failure, provider_gate::Pass};
+
+/// How long an answer waits for the journal's disk.
+const SLOWEST_DISK: Duration = Duration::from_secs(3);
 
 /// One claimed attempt: what was read before it, and why it is made.
 pub(crate) struct Attempt {
@@ -33,6 +36,13 @@ enum Outcome {
     TooLate,
 }
 
+/// A refresh token to try where the present one was refused for good.
+struct Fallback {
+    refresh_token: Secret,
+    /// The late answer it is from, if it is from one.
+    orphan: Option<String>,
+}
+
 impl Attempt {
     pub(crate) fn claim(&self) -> &Claim {
         &self.claimed.claim
@@ -50,22 +60,21 @@ impl Vending {
     /// Carries the attempt out and stores what came of it. `None`: the connection moved on meanwhile.
     pub(crate) async fn attempt(
         &self,
-        attempt: Attempt,
+        mut attempt: Attempt,
         pass: Pass,
     ) -> Result<Option<Arc<Vended>>, Error> {
-        let Subject { credential, .. } = &attempt.subject;
         // The answer to an earlier attempt, come too late: it is the successor, so nobody has to be called.
-        if let Some(orphan) = &attempt.claimed.orphan {
-            let renewed = orphan.credential.clone();
-            return self.store_renewed(attempt, renewed, None).await;
+        if let Some(orphan) = attempt.claimed.orphan.take() {
+            return self.store_orphan(attempt, orphan).await;
         }
         let doubt = attempt.claimed.uncertain_since;
         let presentation = self.presentation(&attempt.subject, attempt.cause, doubt);
         if presentation == Presentation::WhenRunOut {
             let now = self.shared.ports.clock.now();
             self.put_off(&attempt).await;
-            return Err(until_run_out(credential, now));
+            return Err(until_run_out(&attempt.subject.credential, now));
         }
+        let credential = &attempt.subject.credential;
         let Some(refresh_token) = credential.refresh_token.clone() else {
             let failure = not_tried(TokenFailureKind::GrantRejected, "there is no refresh token");
             return Err(self.record_failure(&attempt, &failure).await);
@@ -74,6 +83,7 @@ impl Vending {
         let mut presented: Vec<Secret> = Vec::new();
         let mut token = refresh_token;
         let mut asserted = attempt.claiming;
+        let mut orphan: Option<String> = None;
         loop {
             presented.push(token.clone());
             let failure = match self.call(&attempt, &token, asserted, &pass).await? {
@@ -89,25 +99,27 @@ impl Vending {
                 Outcome::Failed(failure) => failure,
             };
             if failure.kind == TokenFailureKind::GrantRejected {
-                if let Some(answer) = self.late_answer(&attempt).await? {
+                if let Some(id) = orphan.take() {
+                    self.mark_tried(&attempt, &id).await;
+                }
+                if let Some(answer) = self.late_answer(&attempt).await {
                     pass.answered();
-                    return self.store_renewed(attempt, answer, None).await;
+                    return self.store_orphan(attempt, answer).await;
                 }
                 // Only once the refusal is confirmed: what is tried now may end the grant if it was wrong.
                 let asserting = Instant::now();
                 if self.is_confirmed(&attempt)
-                    && let Some(fallback) = self.fallback(&attempt, &presented).await?
+                    && let Some(fallback) = self.fallback(&attempt, &presented).await
                 {
-                    token = fallback.refresh_token.clone().unwrap_or(token);
-                    base.refresh_token = fallback.refresh_token;
+                    orphan = fallback.orphan;
+                    base.refresh_token = Some(fallback.refresh_token.clone());
+                    token = fallback.refresh_token;
                     asserted = asserting;
                     continue;
                 }
             }
             self.tell_gate(&attempt, pass, &failure);
-            if failure.kind == TokenFailureKind::GrantRejected
-                && !self.is_still_held(&attempt).await?
-            {
+            if failure.kind == TokenFailureKind::GrantRejected && self.is_lost(&attempt).await {
                 return Ok(None);
             }
             return Err(self.record_failure(&attempt, &failure).await);
@@ -184,72 +196,122 @@ impl Vending {
         }
     }
 
-    /// The answer to an earlier attempt on this generation that has come meanwhile: the successor, for nothing.
-    async fn late_answer(&self, attempt: &Attempt) -> Result<Option<Credential>, Error> {
-        let claim = attempt.claim();
-        let orphans = self
-            .shared
-            .ports
-            .refreshes
-            .orphans(&claim.workspace, &claim.connection_id)
-            .await?;
-        Ok(orphans
-            .into_iter()
-            .find(|orphan| !orphan.tried && orphan.credential.generation == claim.base.next())
-            .map(|orphan| orphan.credential))
+    /// Commits the answer to an earlier attempt; it has done its work then.
+    async fn store_orphan(
+        &self,
+        attempt: Attempt,
+        orphan: Orphan,
+    ) -> Result<Option<Arc<Vended>>, Error> {
+        let claim = attempt.claim().clone();
+        let stored = self.store_renewed(attempt, orphan.credential, None).await?;
+        if stored.is_some() {
+            let refreshes = &self.shared.ports.refreshes;
+            if let Err(error) = refreshes.mark_tried(&claim, &orphan.id).await {
+                tracing::debug!(%error, "a late answer that was used is not marked so");
+            }
+        }
+        Ok(stored)
     }
 
-    /// Another token of the connection that may be alive where the present one is not: that of an answer which came
-    /// too late, or the one before. Each is tried once. `None` too if the claim is lost meanwhile.
-    async fn fallback(
-        &self,
-        attempt: &Attempt,
-        presented: &[Secret],
-    ) -> Result<Option<Credential>, Error> {
-        let refreshes = &self.shared.ports.refreshes;
-        let claim = attempt.claim();
-        let untried = |credential: &Credential| {
-            let token = credential.refresh_token.as_ref();
-            token.is_some_and(|token| !presented.contains(token))
-        };
-        let orphans = refreshes
-            .orphans(&claim.workspace, &claim.connection_id)
-            .await?;
-        let orphan = orphans
-            .into_iter()
-            .find(|orphan| !orphan.tried && untried(&orphan.credential));
-        let now = self.shared.ports.clock.now();
-        let facts = &attempt.subject.facts;
-        let received = attempt.subject.credential.receive_time;
-        let found = match orphan {
-            Some(orphan) => {
-                refreshes.mark_tried(claim, &orphan.id).await?;
-                Some(orphan.credential)
-            }
-            None if facts.rotation.previous_may_work(received, now) => {
-                let previous = refreshes.previous_credential(claim).await?;
-                previous.filter(untried)
-            }
-            None => None,
+    /// The answer to an earlier attempt on this generation that has come meanwhile: the successor, for nothing.
+    async fn late_answer(&self, attempt: &Attempt) -> Option<Orphan> {
+        let next = attempt.claim().base.next();
+        let mut orphans = self.orphans(attempt).await.into_iter();
+        orphans.find(|orphan| !orphan.tried && orphan.credential.generation == next)
+    }
+
+    /// Another token of the connection that may be alive where the present one is not: that of an answer to the same
+    /// attempt as the present one's, which came too late, or the one before. `None` too if the claim is lost meanwhile.
+    async fn fallback(&self, attempt: &Attempt, presented: &[Secret]) -> Option<Fallback> {
+        let base = attempt.claim().base;
+        let sibling = self.orphans(attempt).await.into_iter().find_map(|orphan| {
+            let fits = !orphan.tried && orphan.credential.generation == base;
+            let refresh_token = orphan.credential.refresh_token.filter(|_| fits)?;
+            Some(Fallback {
+                refresh_token,
+                orphan: Some(orphan.id),
+            })
+        });
+        let found = match sibling.filter(|found| !presented.contains(&found.refresh_token)) {
+            Some(found) => found,
+            None => self
+                .previous(attempt)
+                .await
+                .filter(|previous| !presented.contains(&previous.refresh_token))?,
         };
         let time_to_live = self.shared.options.claim_time_to_live;
-        match found {
-            Some(found) if refreshes.heartbeat(claim, Some(time_to_live)).await? => Ok(Some(found)),
-            _ => Ok(None),
+        let refreshes = &self.shared.ports.refreshes;
+        let prolonged = refreshes
+            .heartbeat(attempt.claim(), Some(time_to_live))
+            .await;
+        prolonged.unwrap_or(false).then_some(found)
+    }
+
+    /// The token before the present one, where the provider's class leaves it a chance.
+    async fn previous(&self, attempt: &Attempt) -> Option<Fallback> {
+        let Subject {
+            credential, facts, ..
+        } = &attempt.subject;
+        let now = self.shared.ports.clock.now();
+        if !facts
+            .rotation
+            .previous_may_work(credential.receive_time, now)
+        {
+            return None;
+        }
+        let refreshes = &self.shared.ports.refreshes;
+        let Claim {
+            workspace,
+            connection_id,
+            base,
+            ..
+        } = attempt.claim();
+        let previous = refreshes.previous_credential(workspace, connection_id, *base);
+        Some(Fallback {
+            refresh_token: previous.await.ok()??.refresh_token?,
+            orphan: None,
+        })
+    }
+
+    /// What came too late for this connection. Not knowing it must not keep a refusal from being recorded.
+    async fn orphans(&self, attempt: &Attempt) -> Vec<Orphan> {
+        let claim = attempt.claim();
+        let refreshes = &self.shared.ports.refreshes;
+        let orphans = refreshes
+            .orphans(&claim.workspace, &claim.connection_id)
+            .await;
+        orphans
+            .inspect_err(|error| tracing::warn!(%error, "late answers are not looked at"))
+            .unwrap_or_default()
+    }
+
+    async fn mark_tried(&self, attempt: &Attempt, orphan: &str) {
+        let refreshes = &self.shared.ports.refreshes;
+        if let Err(error) = refreshes.mark_tried(attempt.claim(), orphan).await {
+            tracing::debug!(%error, "a late answer that was refused will be tried again");
         }
     }
 
-    async fn is_still_held(&self, attempt: &Attempt) -> Result<bool, Error> {
+    /// Whether somebody else has the claim, or the connection moved on.
+    async fn is_lost(&self, attempt: &Attempt) -> bool {
         let refreshes = &self.shared.ports.refreshes;
-        Ok(refreshes.heartbeat(attempt.claim(), None).await?)
+        let held = refreshes.heartbeat(attempt.claim(), None).await;
+        matches!(held, Ok(false))
     }
 }
 
+/// Makes the answer durable; a disk that takes too long must not keep it from the database.
 async fn journal(page: &mut Box<dyn JournalPage>, answer: &RawTokenAnswer) -> bool {
-    match page.record(answer).await {
-        Ok(()) => true,
-        Err(error) => {
+    match timeout(SLOWEST_DISK, page.record(answer)).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
             tracing::error!(%error, source = ?error.source, "an answer is in memory only until it is stored");
+            false
+        }
+        Err(_) => {
+            tracing::error!(
+                "the journal's disk takes too long; an answer is in memory only until it is stored"
+            );
             false
         }
     }

@@ -15,6 +15,15 @@ use crate::{Error, Vending};
 /// Why a connection needs its user: an answer with the new refresh token was lost, and the old one is dead.
 pub(crate) const ROTATION_LOST: &str = "ROTATION_LOST";
 
+/// The most of a provider's Retry-After that is kept to.
+const LONGEST_WAIT: Duration = Duration::from_secs(900);
+
+/// How long a provider is left alone that says 429 and not for how long, spread around this.
+const UNTOLD_WAIT: Duration = Duration::from_secs(30);
+
+/// How soon a provider that did not answer is tried again for somebody who waits.
+const SOON: Duration = Duration::from_secs(3);
+
 impl Vending {
     /// Writes down why the call brought nothing. A first refusal is an accusation; only a second one, later, ends it.
     pub(super) async fn record_failure(&self, attempt: &Attempt, failure: &TokenFailure) -> Error {
@@ -24,10 +33,8 @@ impl Vending {
         let before = &subject.connection.refresh_health;
         let failures = before.consecutive_failures.saturating_add(1);
         let accused = failure.kind == TokenFailureKind::GrantRejected;
-        let accused_time = match before.accused_time {
-            Some(since) if accused => Some(since),
-            _ => accused.then_some(now),
-        };
+        // Only success clears it: what else may go wrong in between says nothing about the grant.
+        let accused_time = before.accused_time.or(accused.then_some(now));
         let confirm_after = self.confirm_after(attempt);
         let accused_long = accused_time
             .is_some_and(|since| (now - since).to_std().unwrap_or_default() >= confirm_after);
@@ -70,11 +77,20 @@ impl Vending {
                 self.shared.ports.chance.roll(),
             ),
         };
+        // Whoever waits for a token may try sooner, as far as that does no harm: the gate lets few calls through while
+        // the provider is away, and its return is to be noticed at once.
+        let harmless = failure.kind == TokenFailureKind::NotSent
+            || failure.kind == TokenFailureKind::Ambiguous
+                && subject.facts.rotation.settles_within(SOON) < SOON;
+        let retry_after = if harmless { pause.min(SOON) } else { pause };
+        let (retry_time, renewal_time) = (later(now, retry_after), later(now, pause));
         let error = match (accused, confirmed) {
             (true, false) => Error::GrantInDoubt { retry_after: pause },
-            _ => Error::from_token_failure(failure.kind, subject.connector.id.as_str(), pause),
+            _ => {
+                let connector = subject.connector.id.as_str();
+                Error::from_token_failure(failure.kind, connector, retry_after)
+            }
         };
-        let retry_time = later(now, pause);
         let reason = match accused {
             true => Error::ReauthorizationRequired { connect: None }.reason(),
             false => error.reason(),
@@ -97,7 +113,7 @@ impl Vending {
             renewal_time: match status {
                 ConnectionStatus::Error => None,
                 _ if !renewable => None,
-                _ => Some(self.not_before_allowed(attempt, uncertain_since, retry_time)),
+                _ => Some(self.not_before_allowed(attempt, uncertain_since, renewal_time)),
             },
             pause: (failure.kind == TokenFailureKind::RateLimited)
                 .then(|| (subject.registration(), retry_time)),
@@ -145,8 +161,10 @@ impl Vending {
 
     /// How long a provider that asked for it is left alone.
     pub(super) fn rate_limit_pause(&self, failure: &TokenFailure) -> Duration {
-        let policy = &self.shared.options.refresh_policy;
-        policy.pause(1, failure.retry_after, 1.0)
+        match failure.retry_after {
+            Some(told) => told.min(LONGEST_WAIT),
+            None => UNTOLD_WAIT.mul_f64(0.5 + self.shared.ports.chance.roll()),
+        }
     }
 
     /// The time for the next try, or that of the access token's end if the class allows none before.

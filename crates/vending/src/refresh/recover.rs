@@ -2,7 +2,7 @@
 
 use backon::Retryable;
 use tokend_model::{
-    Connection, Credential, TokenAnswer,
+    Connection, Credential, TokenAnswer, TokenFailureKind,
     ports::{Claim, CommitOutcome, JournaledAnswer, Registration, Renewed, StorageError},
 };
 
@@ -11,8 +11,13 @@ use crate::{Error, Vending};
 
 impl Vending {
     /// Reads the journal that earlier processes left, and stores every answer in it; answers how many there were.
-    /// To be called before this process renews anything. Without the database it waits for it.
+    /// To be called before this process renews anything. Without the database it waits for it; in one that may not be
+    /// ours it does nothing.
     pub async fn recover_journal(&self) -> Result<usize, Error> {
+        if self.may_call_providers().is_err() {
+            // What is there may belong to another database than this one.
+            return Ok(0);
+        }
         let left_behind = match self.shared.ports.journal.left_behind().await {
             Ok(left_behind) => left_behind,
             Err(error) => {
@@ -43,7 +48,7 @@ impl Vending {
             .await?;
         let Some((connection, present)) = found else {
             tracing::warn!(id = %claim.connection_id, "a journaled answer is for a connection that is gone");
-            page.discard().await;
+            page.set_aside().await;
             return Ok(());
         };
         let connector = self.connector_of(&connection).await?;
@@ -55,8 +60,11 @@ impl Vending {
         let answer = match server.read_refresh_answer(registration, &answer).await {
             Ok(answer) => answer,
             Err(failure) => {
-                tracing::warn!(id = %claim.connection_id, kind = ?failure.kind, "a journaled answer holds no token");
-                page.discard().await;
+                tracing::warn!(id = %claim.connection_id, kind = ?failure.kind, "a journaled answer gives no token");
+                match failure.kind {
+                    TokenFailureKind::Garbage => page.set_aside().await,
+                    _ => page.discard().await,
+                }
                 return Ok(());
             }
         };
@@ -64,12 +72,11 @@ impl Vending {
             Some(present) if present.generation == claim.base => Some(present),
             // It is committed already, or somebody else's is: the base stays for one more generation.
             _ => {
-                let successor = Claim {
-                    base: claim.base.next(),
-                    ..claim.clone()
-                };
+                let (workspace, id) = (&claim.workspace, &claim.connection_id);
                 let refreshes = &self.shared.ports.refreshes;
-                refreshes.previous_credential(&successor).await?
+                refreshes
+                    .previous_credential(workspace, id, claim.base.next())
+                    .await?
             }
         };
         let renewed = self.recovered(&connection, base.as_ref(), &claim, answer);

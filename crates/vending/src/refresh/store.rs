@@ -43,9 +43,14 @@ impl Vending {
                 let vended = self.keep(&attempt.subject, renewed.credential.clone());
                 let this = self.clone();
                 self.shared.tasks.spawn(async move {
-                    let stored = this.store_at_last(&attempt, &renewed).await;
-                    if let Ok(outcome) = stored {
-                        this.conclude(&attempt, &renewed, journaled, outcome).await;
+                    match this.store_at_last(&attempt, &renewed).await {
+                        Ok(outcome) => {
+                            this.conclude(&attempt, &renewed, journaled, outcome).await;
+                        }
+                        Err(error) => {
+                            let id = &attempt.claim().connection_id;
+                            tracing::error!(%id, %error, "a renewed credential stays in the journal");
+                        }
                     }
                 });
                 return Ok(Some(vended));
@@ -110,7 +115,8 @@ impl Vending {
             }
         }
         if let Some(Journaled { page, .. }) = journaled {
-            page.discard().await;
+            // Nobody waits for the disk to forget.
+            self.shared.tasks.spawn(page.discard());
         }
     }
 

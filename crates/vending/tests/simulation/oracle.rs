@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use tokend_model::{ConnectionId, Timestamp};
+use tokend_model::{ConnectionId, Timestamp, WorkspaceName};
 
 pub(crate) use end::Outcome;
 
@@ -28,7 +28,16 @@ pub(crate) struct Oracle {
     violations: Mutex<Vec<String>>,
     /// Connections that were deleted, and when.
     deleted: Mutex<BTreeMap<ConnectionId, Timestamp>>,
+    /// Pauses that the provider asked a workspace's client for: since when all replicas could know, and until when.
+    pauses: Mutex<Vec<Pause>>,
     pub(crate) counts: Counts,
+}
+
+/// A client is to leave the provider alone.
+struct Pause {
+    workspace: WorkspaceName,
+    known: Timestamp,
+    until: Timestamp,
 }
 
 /// What happened, counted.
@@ -59,6 +68,10 @@ impl Oracle {
 
     fn deleted(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Timestamp>> {
         self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, Vec<Pause>> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

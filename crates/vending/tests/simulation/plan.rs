@@ -17,14 +17,14 @@ pub(crate) struct Plan {
     /// What the provider really does.
     pub(crate) conduct: Conduct,
     pub(crate) faults: Faults,
-    /// Whether a replica is killed only while all others serve.
+    /// Whether a replica is killed only while all others serve, and not soon after another.
     pub(crate) one_at_a_time: bool,
     /// How long faults happen, in seconds of simulated time.
     pub(crate) storm: u64,
     /// When the database cannot be reached, in seconds since the start.
-    pub(crate) database_outages: Vec<Range<u64>>,
+    pub(crate) database_outage: Option<Range<u64>>,
     /// When the provider cannot be reached.
-    pub(crate) provider_outages: Vec<Range<u64>>,
+    pub(crate) provider_outage: Option<Range<u64>>,
     /// How far each replica's clock is off, in seconds.
     pub(crate) clock_errors: Vec<i64>,
     /// Whether the user ends the first connection's grant at the provider.
@@ -64,13 +64,13 @@ pub(crate) struct Faults {
 
 impl Plan {
     pub(crate) fn of(dice: &Dice) -> Self {
-        let rotation = match dice.between(0..7) {
+        let rotation = match dice.between(0..8) {
             0 => Rotation::StaysValid,
             1 => Rotation::UntilSuccessorUsed,
             2 => Rotation::Unknown,
             3 | 4 => Rotation::Strict,
             _ => Rotation::Overlap {
-                window: Duration::from_secs(dice.pick(&[5, 15, 30, 60, 600])),
+                window: Duration::from_secs(dice.pick(&[5, 15, 30, 60, 60, 120, 600, 1800])),
             },
         };
         let real = match rotation {
@@ -91,9 +91,9 @@ impl Plan {
             reuse_ends_grant: dice.chance(0.7),
             access_token_survives: survives,
             always_new: dice.chance(0.5),
-            lifetime: Duration::from_secs(dice.pick(&[60, 90, 120, 300, 600, 900])),
+            lifetime: Duration::from_secs(dice.pick(&[60, 90, 120, 300, 600])),
         };
-        let storm = dice.between(60..500);
+        let storm = dice.between(60..400);
         let crashes_only = dice.chance(0.2);
         let replicas = 2 + dice.below(2);
         Self {
@@ -109,18 +109,56 @@ impl Plan {
             faults: faults(dice, crashes_only),
             one_at_a_time: crashes_only,
             storm,
-            database_outages: outages(dice, crashes_only, storm),
-            provider_outages: outages(dice, crashes_only, storm),
+            database_outage: outage(dice, crashes_only, storm),
+            provider_outage: outage(dice, crashes_only, storm),
             clock_errors: (0..replicas).map(|_| clock_error(dice)).collect(),
             user_revokes: dice.chance(0.15),
             operator: dice.chance(0.2),
         }
     }
 
+    /// How often what is due is looked for, in milliseconds: the rarer, the faster the run, and the later what was
+    /// abandoned is found.
+    pub(crate) fn scheduler_pause(&self) -> Range<u64> {
+        match self.facts.rotation {
+            Rotation::Overlap { window } if window < Duration::from_secs(60) => 500..1500,
+            _ => 500..6000,
+        }
+    }
+
+    /// How long a request is on its way in a slow moment, and its answer, in milliseconds. No provider carries a
+    /// request out after its caller gave up; where a silent holder is taken over, not after that either: what was
+    /// sent by a process that died meanwhile would otherwise come when the window is over.
+    pub(crate) fn slow_ways(&self) -> (Range<u64>, Range<u64>) {
+        match self.facts.rotation {
+            Rotation::Overlap { window } if window >= Duration::from_secs(15) => {
+                (1000..8000, 0..60_000)
+            }
+            _ => (1000..60_000, 0..4000),
+        }
+    }
+
+    /// Whether all that people do is done: no process dies or hangs over it, and nobody is out of reach.
+    pub(crate) fn lets_people_finish(&self) -> bool {
+        let faults = &self.faults;
+        let troubles = [
+            faults.crash,
+            faults.freeze,
+            faults.slow,
+            faults.statement_fails,
+            faults.outcome_unknown,
+        ];
+        self.database_outage.is_none()
+            && self.provider_outage.is_none()
+            && troubles.iter().all(|&share| share == 0.0)
+    }
+
     /// Whether nothing may be lost, whatever happens.
     pub(crate) fn never_loses(&self) -> bool {
         match self.facts.rotation {
             Rotation::StaysValid | Rotation::UntilSuccessorUsed => true,
+            // Longer than all that can go wrong in a run.
+            Rotation::Overlap { window } if window >= Duration::from_secs(1800) => true,
             // An answer lost on the way is noticed after the call's whole time: too late for a window.
             Rotation::Overlap { window } => window >= Duration::from_secs(15) && self.one_at_a_time,
             Rotation::Strict | Rotation::Unknown => false,
@@ -153,13 +191,13 @@ fn faults(dice: &Dice, crashes_only: bool) -> Faults {
     faults
 }
 
-fn outages(dice: &Dice, crashes_only: bool, storm: u64) -> Vec<Range<u64>> {
+fn outage(dice: &Dice, crashes_only: bool, storm: u64) -> Option<Range<u64>> {
     if crashes_only || !dice.chance(0.2) {
-        return Vec::new();
+        return None;
     }
     let start = dice.between(0..storm);
     let length = dice.between(1..storm);
-    vec![start..(start + length).min(storm)]
+    Some(start..(start + length).min(storm))
 }
 
 fn clock_error(dice: &Dice) -> i64 {

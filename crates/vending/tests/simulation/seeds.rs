@@ -23,8 +23,8 @@ pub(crate) struct Summary {
     pub(crate) broken: BTreeMap<String, BTreeSet<u64>>,
 }
 
-/// Runs seeds; with `until_caught` only until one fails.
-pub(crate) fn run_seeds(seeds: Range<u64>, broken: Option<Broken>, until_caught: bool) -> Summary {
+/// Runs seeds in a world that is broken, or not; with `until` only until one breaks that rule.
+pub(crate) fn run_seeds(seeds: Range<u64>, broken: Option<Broken>, until: Option<&str>) -> Summary {
     let began = Instant::now();
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
@@ -37,7 +37,7 @@ pub(crate) fn run_seeds(seeds: Range<u64>, broken: Option<Broken>, until_caught:
             let report = run(seed, broken, false);
             let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
             summary.add(&report);
-            if until_caught && !summary.broken.is_empty() {
+            if until.is_some_and(|rule| summary.broken.contains_key(rule)) {
                 return;
             }
         }

@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,9 @@ use journal::Disk;
 use provider::Provider;
 use tables::Tables;
 
+/// By then what a killed process left has been taken over and finished.
+const TAKEN_OVER: Duration = Duration::from_secs(20);
+
 /// Everything that outlives a process.
 pub(crate) struct World {
     pub(crate) plan: Plan,
@@ -36,6 +39,8 @@ pub(crate) struct World {
     start: Instant,
     calm: AtomicBool,
     down: AtomicUsize,
+    /// When the last process was killed, in milliseconds since the start.
+    killed: AtomicU64,
     tables: Mutex<Tables>,
     provider: Mutex<Provider>,
     disks: Mutex<BTreeMap<usize, Disk>>,
@@ -54,6 +59,7 @@ impl World {
             start: Instant::now(),
             calm: AtomicBool::new(false),
             down: AtomicUsize::new(replicas),
+            killed: AtomicU64::new(0),
             tables: Mutex::default(),
             provider: Mutex::new(provider),
             disks: Mutex::default(),
@@ -84,11 +90,15 @@ impl World {
     /// Whether a process is to be killed now.
     pub(crate) fn kills(&self, share: f64) -> bool {
         let others_serve = self.down.load(Ordering::Relaxed) == 0;
-        (others_serve || !self.plan.one_at_a_time) && self.fault(share)
+        let last = Duration::from_millis(self.killed.load(Ordering::Relaxed));
+        let is_spaced = self.elapsed() >= last + TAKEN_OVER;
+        (others_serve && is_spaced || !self.plan.one_at_a_time) && self.fault(share)
     }
 
     pub(crate) fn note_killed(&self) {
         self.oracle.count_crash();
+        let now = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.killed.store(now, Ordering::Relaxed);
         self.down.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -101,11 +111,11 @@ impl World {
     }
 
     pub(crate) fn database_is_away(&self) -> bool {
-        self.is_away(&self.plan.database_outages)
+        self.is_away(self.plan.database_outage.as_ref())
     }
 
     pub(crate) fn provider_is_away(&self) -> bool {
-        self.is_away(&self.plan.provider_outages)
+        self.is_away(self.plan.provider_outage.as_ref())
     }
 
     pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -125,9 +135,9 @@ impl World {
         self.subjects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_away(&self, outages: &[std::ops::Range<u64>]) -> bool {
+    fn is_away(&self, outage: Option<&std::ops::Range<u64>>) -> bool {
         let second = self.start.elapsed().as_secs();
-        !self.is_calm() && outages.iter().any(|outage| outage.contains(&second))
+        !self.is_calm() && outage.is_some_and(|outage| outage.contains(&second))
     }
 }
 

@@ -16,7 +16,10 @@ pub(crate) fn start(fleet: &Arc<Fleet>) {
         let fleet = fleet.clone();
         tokio::spawn(async move {
             loop {
-                let pause = fleet.world.dice.milliseconds(50..20_000);
+                let pause = fleet.world.dice.milliseconds(match fleet.world.is_calm() {
+                    true => 5000..60_000,
+                    false => 50..20_000,
+                });
                 tokio::time::sleep(pause).await;
                 let subject = fleet.world.dice.below(fleet.world.plan.connections);
                 ask_and_use(&fleet, subject).await;

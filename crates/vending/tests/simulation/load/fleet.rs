@@ -7,14 +7,23 @@ use std::{
 
 use tokend_model::RefreshPolicy;
 use tokend_vending::{GateOptions, Vending, VendingOptions};
+use tokio::time::Instant;
 
-use crate::world::{World, ports, process::Process};
+use crate::world::{World, ports, process::Process, wire::Wire};
+
+/// How often a process counts the database's pulse on.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// How long after it was asserted a claim may still begin a call.
+pub(crate) const CLAIM_MARGIN: Duration = Duration::from_secs(3);
 
 /// All replicas, each with the process that serves just now.
 pub(crate) struct Fleet {
     pub(crate) world: Arc<World>,
     serving: Vec<Mutex<Option<Serving>>>,
     processes: Mutex<usize>,
+    /// Nothing changes behind the replicas' backs after this.
+    storm_end: Instant,
 }
 
 /// A process that takes calls.
@@ -27,7 +36,9 @@ pub(crate) struct Serving {
 impl Fleet {
     pub(crate) fn new(world: Arc<World>) -> Arc<Self> {
         let serving = (0..world.plan.replicas).map(|_| Mutex::default()).collect();
+        let storm = Duration::from_secs(world.plan.storm + 30);
         Arc::new(Self {
+            storm_end: Instant::now() + storm,
             world,
             serving,
             processes: Mutex::default(),
@@ -62,6 +73,7 @@ impl Fleet {
             tokio::select! {
                 biased;
                 () = process.death() => {}
+                () = self.beat(&process) => {}
                 () = self.live(&process, &vending) => {}
             }
             *self.slot(replica) = None;
@@ -86,16 +98,38 @@ impl Fleet {
                 let _ = vending.renew_due().await;
                 let pause = match self.world.is_calm() {
                     true => self.world.dice.milliseconds(3000..15_000),
-                    false => self.world.dice.milliseconds(500..6000),
+                    false => self
+                        .world
+                        .dice
+                        .milliseconds(self.world.plan.scheduler_pause()),
                 };
                 tokio::time::sleep(pause).await;
             }
         };
         match self.world.plan.operator {
             true => {
-                futures::join!(renewing, vending.follow_changes());
+                let until_calm = tokio::time::timeout_at(self.storm_end, vending.follow_changes());
+                let _ = futures::join!(until_calm, renewing);
             }
             false => renewing.await,
+        }
+    }
+
+    /// Counts the database's pulse on.
+    async fn beat(&self, process: &Arc<Process>) {
+        let wire = Wire {
+            world: self.world.clone(),
+            process: process.clone(),
+        };
+        loop {
+            let _ = wire
+                .statement("pulse", |tables, now| tables.beat(now))
+                .await;
+            tokio::time::sleep(match self.world.is_calm() {
+                true => 2 * PULSE,
+                false => PULSE,
+            })
+            .await;
         }
     }
 
@@ -116,11 +150,11 @@ impl Fleet {
     }
 }
 
-fn options(process: &Process) -> VendingOptions {
+pub(crate) fn options(process: &Process) -> VendingOptions {
     VendingOptions {
         refresh_policy: policy(),
         claim_time_to_live: Duration::from_secs(65),
-        claim_margin: Duration::from_secs(3),
+        claim_margin: CLAIM_MARGIN,
         claim_wait: Duration::from_secs(10),
         stale_limit: Duration::from_secs(900),
         gate: GateOptions::default(),

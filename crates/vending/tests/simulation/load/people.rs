@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokend_model::{
     Account, AppUserId, ConnectionConfig, ConnectionId, Connector, ConnectorId, ConnectorKind,
-    Expiry, Label, Owner, Secret, TokenAnswer, WorkspaceName, ports::NewConnection,
+    CredentialSource, Expiry, Label, Owner, Secret, TokenAnswer, WorkspaceName,
+    ports::NewConnection,
 };
 
 use super::fleet::Fleet;
@@ -84,6 +85,7 @@ pub(crate) fn consent(world: &World, subject: usize) {
     world
         .trace
         .write(|| format!("{} connected, grant {grant}", connection.id));
+    world.provider().grants[grant].connection = Some(connection.id.clone());
     world.subjects().insert(connection.id, subject);
 }
 

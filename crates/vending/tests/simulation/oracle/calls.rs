@@ -4,11 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
-use super::CLAIM_TIME;
-use crate::world::{
-    World,
-    process::Process,
-    provider::{Flight, GrantEnd},
+use crate::{
+    load::{fleet::CLAIM_MARGIN, people},
+    world::{
+        World,
+        ports::CALL_TIME,
+        process::Process,
+        provider::{Flight, GrantEnd},
+    },
 };
 
 impl World {
@@ -23,14 +26,12 @@ impl World {
                 .grant_of(token)
                 .map(|grant| provider.grants[grant].subject);
             let flights = provider.flights.get(token);
-            let under_way =
-                |flight: &Flight| !flight.process.is_dead() && now - flight.begun < CLAIM_TIME;
+            // What a dead process sent may still be carried out.
+            let under_way = |flight: &Flight| now - flight.begun < delta(CALL_TIME);
             let overlapping = flights.is_some_and(|flights| flights.iter().any(under_way));
-            (
-                subject,
-                overlapping,
-                provider.waits.get(&process.number).copied(),
-            )
+            let client = subject.map(|subject| (process.number, people::workspace(subject)));
+            let waits = client.and_then(|client| provider.waits.get(&client).copied());
+            (subject, overlapping, waits)
         };
         if subject.is_none() {
             self.violated("P-13", &format!("{token} was never issued"));
@@ -41,6 +42,20 @@ impl World {
                 "P-12",
                 &format!("{holder} calls {early} before Retry-After"),
             );
+        }
+        let known_for = {
+            let pauses = self.oracle.pauses();
+            let own = subject.map(people::workspace);
+            let mut broken = pauses.iter().filter(|pause| {
+                Some(&pause.workspace) == own.as_ref()
+                    && pause.until > now
+                    && now - pause.known >= delta(CLAIM_MARGIN)
+            });
+            broken.next().map(|pause| now - pause.known)
+        };
+        if let Some(since) = known_for {
+            let what = format!("{holder} calls in a pause on record for {since}");
+            self.violated("P-12", &what);
         }
         if self.is_strict() {
             if overlapping {
@@ -57,11 +72,7 @@ impl World {
         }
         let mut provider = self.provider();
         let number = provider.next_call();
-        let flight = Flight {
-            number,
-            begun: now,
-            process: process.clone(),
-        };
+        let flight = Flight { number, begun: now };
         provider
             .flights
             .entry(token.to_owned())
@@ -77,11 +88,16 @@ impl World {
         }
     }
 
-    /// The provider told a process to wait.
-    pub(crate) fn note_wait(&self, process: &Process, pause: Duration) {
-        let until = self.now() + TimeDelta::from_std(pause).unwrap_or_default();
+    /// The provider told a process to wait with the client whose token it was.
+    pub(crate) fn note_wait(&self, process: &Process, token: &str, pause: Duration) {
+        let until = self.now() + delta(pause);
         let mut provider = self.provider();
-        let waits = provider.waits.entry(process.number).or_insert(until);
+        let Some(grant) = provider.grant_of(token) else {
+            return;
+        };
+        let workspace = people::workspace(provider.grants[grant].subject);
+        let waits = provider.waits.entry((process.number, workspace));
+        let waits = waits.or_insert(until);
         *waits = (*waits).max(until);
     }
 
@@ -118,4 +134,8 @@ impl World {
         let mut ids = subjects.iter().filter(|(_, of)| Some(**of) == subject);
         ids.any(|(id, _)| self.oracle.deleted().contains_key(id))
     }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -5,7 +5,10 @@ use std::sync::atomic::Ordering;
 use tokend_model::{Connection, ConnectionStatus};
 
 use super::CLAIM_TIME;
-use crate::world::{World, provider::GrantEnd};
+use crate::world::{
+    World,
+    provider::{Grant, GrantEnd},
+};
 
 /// How a connection came out at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,26 @@ impl World {
                 if !explained {
                     self.violated("P-02", &format!("{said}, lost without a cause"));
                 }
+            }
+        }
+    }
+
+    /// What was deleted stays away, and its grant is over.
+    pub(crate) fn judge_deleted(&self) {
+        let deleted = self.oracle.deleted().clone();
+        let finished = self.plan.lets_people_finish();
+        for id in deleted.keys() {
+            if self.tables().rows.contains_key(id) {
+                self.violated("I-6", &format!("{id} is there again"));
+            }
+            let lives = {
+                let provider = self.provider();
+                let of_connection = |grant: &&Grant| grant.connection.as_ref() == Some(id);
+                let newest = provider.grants.iter().rev().find(of_connection);
+                newest.is_some_and(|grant| grant.end.is_none())
+            };
+            if finished && lives {
+                self.violated("I-6", &format!("the grant of {id} outlives it"));
             }
         }
     }

@@ -3,18 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use tokend_model::{
-    ConnectionStatus, Credential, RawTokenAnswer, Secret, Timestamp,
-    ports::{Claim, ClaimOutcome, ClaimRequest, CommitOutcome, RefreshFailure, Renewed},
+    ConnectionStatus, Credential, Generation, RawTokenAnswer, Secret, Timestamp,
+    ports::{Claim, ClaimOutcome, CommitOutcome, RefreshFailure, Renewed},
 };
 
+use super::Pause;
 use crate::world::{World, tables::Tables};
 
 impl World {
-    pub(crate) fn note_claim(&self, _request: &ClaimRequest, outcome: &ClaimOutcome) {
-        if let ClaimOutcome::Claimed(claimed) = outcome
-            && claimed.claim.epoch > 1
-            && claimed.uncertain_since.is_some()
-        {
+    /// A claim on a connection where an attempt was open, or not.
+    pub(crate) fn note_claim(&self, was_open: bool, outcome: &ClaimOutcome) {
+        if matches!(outcome, ClaimOutcome::Claimed(_)) && was_open {
             self.oracle.counts.takeovers.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -30,7 +29,7 @@ impl World {
 
     pub(crate) fn note_commit(
         &self,
-        tables: &Tables,
+        (tables, before): (&Tables, Option<Generation>),
         claim: &Claim,
         renewed: &Renewed,
         outcome: CommitOutcome,
@@ -42,7 +41,7 @@ impl World {
             self.violated("I-2", &format!("{id}: {generation} follows {base}"));
         }
         let subject = self.subjects().get(id).copied();
-        self.check_content(id.as_str(), subject, &renewed.credential);
+        self.check_content(id.as_str(), subject, (&renewed.credential, outcome));
         let counts = &self.oracle.counts;
         let mut provider = self.provider();
         let Some(answer) = provider.answer_of(renewed.credential.access_token.expose()) else {
@@ -51,20 +50,22 @@ impl World {
         let is_new = answer.stored.is_none();
         match outcome {
             CommitOutcome::Committed => {
-                let present = tables.rows.get(id).and_then(|row| row.present.as_ref());
-                let fits = present.is_some_and(|present| present.generation > claim.base);
                 answer.stored = answer.stored.or(Some(now));
                 answer.committed = true;
                 counts
                     .refreshes
                     .fetch_add(u64::from(is_new), Ordering::Relaxed);
                 drop(provider);
-                if !fits {
-                    self.violated("I-2", &format!("{id} went back"));
+                if is_new && before != Some(claim.base) {
+                    self.violated(
+                        "I-2",
+                        &format!("{id}: {before:?} before {:?}", claim.base.next()),
+                    );
                 }
             }
             CommitOutcome::Orphaned => {
-                let kept = tables.defect != Some(crate::world::tables::Defect::OrphansDropped);
+                let row = tables.rows.get(id);
+                let kept = row.is_some_and(|row| row.keeps(&renewed.credential));
                 answer.stored = answer.stored.or(kept.then_some(now));
                 counts
                     .orphans
@@ -82,6 +83,13 @@ impl World {
         now: Timestamp,
     ) {
         let id = &claim.connection_id;
+        if let Some((registration, until)) = &failure.pause {
+            self.oracle.pauses().push(Pause {
+                workspace: registration.workspace.clone(),
+                known: now,
+                until: *until,
+            });
+        }
         match (failure.status, failure.renewal_time) {
             (ConnectionStatus::Error, None) => {}
             (ConnectionStatus::Error, Some(_)) => {
@@ -96,10 +104,10 @@ impl World {
         let Some(row) = tables.rows.get(id) else {
             return;
         };
-        let known = row.orphans.iter().map(|orphan| &orphan.credential);
+        let known = row.orphans.iter().map(|late| &late.orphan.credential);
         let provider = self.provider();
         let living = known
-            .chain(&row.present)
+            .chain(row.present())
             .filter_map(|credential| credential.refresh_token.as_ref())
             .map(Secret::expose)
             .find(|token| provider.accepts(token, now))
@@ -111,7 +119,12 @@ impl World {
     }
 
     /// A token set is stored as it was issued, for the connection whose grant it is of.
-    fn check_content(&self, id: &str, subject: Option<usize>, credential: &Credential) {
+    fn check_content(
+        &self,
+        id: &str,
+        subject: Option<usize>,
+        (credential, outcome): (&Credential, CommitOutcome),
+    ) {
         let provider = self.provider();
         let access_token = credential.access_token.expose();
         let Some(access) = provider.access_tokens.get(access_token) else {
@@ -123,7 +136,10 @@ impl World {
         let token = credential.refresh_token.as_ref().map(Secret::expose);
         // Where none came the one that bought it stays.
         let expected = answer.refresh_token.as_deref().or(answer.parent.as_deref());
-        let (fits, owned) = (token == expected, owner == subject);
+        // Nor is there anything to keep where that is long gone from the database.
+        let nothing_to_keep =
+            outcome == CommitOutcome::Orphaned && answer.refresh_token.is_none() && token.is_none();
+        let (fits, owned) = (token == expected || nothing_to_keep, owner == subject);
         let what = format!("{id}: {access_token} with {token:?} instead of {expected:?}");
         drop(provider);
         if !fits {

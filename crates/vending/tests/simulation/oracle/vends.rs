@@ -51,7 +51,7 @@ impl World {
 
     /// How long after a disconnect a token may still be vended: longer while a replica cannot hear of it.
     fn coherence(&self) -> TimeDelta {
-        let hears = self.plan.database_outages.is_empty()
+        let hears = self.plan.database_outage.is_none()
             && self.plan.faults.statement_fails == 0.0
             && self.plan.faults.outcome_unknown == 0.0
             && self.plan.faults.slow == 0.0

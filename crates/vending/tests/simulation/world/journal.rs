@@ -25,6 +25,8 @@ pub(crate) struct WrittenPage {
     answer: Option<RawTokenAnswer>,
     /// The process that made it.
     owner: usize,
+    /// Kept for a person to look at, and not read again.
+    aside: bool,
 }
 
 /// A process's access to its replica's disk.
@@ -47,6 +49,7 @@ impl Journal for SimulatedJournal {
                 claim: claim.clone(),
                 answer: None,
                 owner: wire.process.number,
+                aside: false,
             };
             disk.pages.insert(disk.next, page);
             disk.next
@@ -69,7 +72,7 @@ impl Journal for SimulatedJournal {
                 .retain(|_, page| page.answer.is_some() || page.owner == own);
             disk.pages
                 .iter()
-                .filter(|(_, page)| page.owner != own)
+                .filter(|(_, page)| page.owner != own && !page.aside)
                 .filter_map(|(&number, page)| {
                     let answer = page.answer.clone()?;
                     Some((number, page.claim.clone(), answer))
@@ -111,19 +114,19 @@ impl JournalPage for SimulatedPage {
     }
 
     async fn discard(self: Box<Self>) {
-        self.remove("journal discard").await;
+        self.wire.enter("journal discard").await;
+        self.wire.on_disk(|disk| disk.pages.remove(&self.number));
+        self.wire.leave("journal discard").await;
     }
 
     async fn set_aside(self: Box<Self>) {
-        self.remove("journal set aside").await;
-    }
-}
-
-impl SimulatedPage {
-    async fn remove(&self, what: &'static str) {
-        self.wire.enter(what).await;
-        self.wire.on_disk(|disk| disk.pages.remove(&self.number));
-        self.wire.leave(what).await;
+        self.wire.enter("journal set aside").await;
+        self.wire.on_disk(|disk| {
+            if let Some(page) = disk.pages.get_mut(&self.number) {
+                page.aside = true;
+            }
+        });
+        self.wire.leave("journal set aside").await;
     }
 }
 

@@ -14,7 +14,8 @@ use tokend_model::{
 };
 use tokend_vending::Ports;
 
-pub(crate) use catalogue::{CLIENT_ID, integration_type};
+pub(crate) use authorization_server::{CALL_TIME, ELSEWHERE, OVERLOADED, SILENT};
+pub(crate) use catalogue::{CLIENT_ID, integration_type, slow_type};
 
 use super::{World, journal::SimulatedJournal, process::Process, wire::Wire};
 

@@ -2,13 +2,12 @@
 
 mod grant;
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use tokend_model::{Rotation, Timestamp};
+use tokend_model::{Rotation, Timestamp, WorkspaceName};
 
 pub(crate) use grant::{AccessToken, Answer, Grant, GrantEnd, RefreshToken};
 
-use super::process::Process;
 use crate::plan::Conduct;
 
 /// The provider with everything it ever issued.
@@ -21,15 +20,14 @@ pub(crate) struct Provider {
     calls: u64,
     /// Calls that may be under way, by refresh token.
     pub(crate) flights: HashMap<String, Vec<Flight>>,
-    /// Until when each process was told to wait.
-    pub(crate) waits: HashMap<usize, Timestamp>,
+    /// Until when each process was told to wait with a workspace's client.
+    pub(crate) waits: HashMap<(usize, WorkspaceName), Timestamp>,
 }
 
 /// A call under way.
 pub(crate) struct Flight {
     pub(crate) number: u64,
     pub(crate) begun: Timestamp,
-    pub(crate) process: Arc<Process>,
 }
 
 impl Provider {

@@ -1,7 +1,7 @@
 //! The way from a process to the database: where statements are slow, fail, or succeed unheard, and where the process
 //! is killed or stopped.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokend_model::{Timestamp, ports::StorageError};
 
@@ -35,7 +35,7 @@ impl Wire {
         }
         if world.fault(faults.statement_fails) {
             self.travel(0..5000).await;
-            self.note(what, "fails");
+            self.note(what, format_args!("fails"));
             return Err(unavailable("failed"));
         }
         // A statement that was sent may still be carried out when its sender is dead.
@@ -57,7 +57,7 @@ impl Wire {
         self.leave(what).await;
         if world.fault(faults.outcome_unknown) {
             self.travel(0..5000).await;
-            self.note(what, "succeeds unheard");
+            self.note(what, format_args!("succeeds unheard"));
             return Err(unavailable("outcome unknown"));
         }
         Ok(done)
@@ -80,7 +80,7 @@ impl Wire {
         self.process.runs().await;
     }
 
-    pub(crate) fn note(&self, what: &str, happens: &str) {
+    pub(crate) fn note(&self, what: &str, happens: fmt::Arguments<'_>) {
         let (replica, number) = (self.process.replica, self.process.number);
         self.world
             .trace
@@ -98,11 +98,11 @@ impl Wire {
     async fn strike(&self, what: &'static str, when: &str) {
         let (world, faults) = (&self.world, &self.world.plan.faults);
         if world.kills(faults.crash) {
-            self.note(what, &format!("KILLED {when}"));
+            self.note(what, format_args!("KILLED {when}"));
             self.kill();
         } else if world.fault(faults.freeze) {
-            let pause = Duration::from_secs(world.dice.between(1..300));
-            self.note(what, &format!("STOPPED {when} for {pause:?}"));
+            let pause = Duration::from_secs(world.dice.between(1..120));
+            self.note(what, format_args!("STOPPED {when} for {pause:?}"));
             self.process.stop(pause);
         }
         self.process.runs().await;

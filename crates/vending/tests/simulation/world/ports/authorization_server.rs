@@ -16,6 +16,11 @@ use super::super::{provider::GrantEnd, wire::Wire};
 /// How long a token call may take in all.
 pub(crate) const CALL_TIME: Duration = Duration::from_secs(60);
 
+/// The field of a connection that has a token endpoint of its own, and two hosts that give no tokens.
+pub(crate) const ELSEWHERE: &str = "elsewhere";
+pub(crate) const SILENT: &str = "silent";
+pub(crate) const OVERLOADED: &str = "overloaded";
+
 pub(super) struct TokenEndpoint(pub(super) Wire);
 
 /// What comes back over the network.
@@ -61,6 +66,15 @@ impl AuthorizationServer for TokenEndpoint {
         Err(InvalidRegistration("not simulated".to_owned()))
     }
 
+    fn token_endpoint(
+        &self,
+        registration: Registration<'_>,
+    ) -> Result<String, InvalidRegistration> {
+        let host = registration.connection_config.get(ELSEWHERE);
+        let host = host.map_or("provider", String::as_str);
+        Ok(format!("https://{host}.example.com/token"))
+    }
+
     async fn redeem_code(
         &self,
         _registration: Registration<'_>,
@@ -73,10 +87,13 @@ impl AuthorizationServer for TokenEndpoint {
 
     async fn redeem_refresh_token(
         &self,
-        _registration: Registration<'_>,
+        registration: Registration<'_>,
         refresh_token: &Secret,
         _scopes: &[String],
     ) -> Result<RawTokenAnswer, TokenFailure> {
+        if let Some(host) = registration.connection_config.get(ELSEWHERE) {
+            elsewhere(host).await?;
+        }
         let wire = &self.0;
         if wire.process.is_dead() || wire.process.is_stopped() {
             // What is stopped does not come to the point of sending; its clocks were looked at before.
@@ -90,7 +107,7 @@ impl AuthorizationServer for TokenEndpoint {
         wire.world.end_call(&token, flight);
         match reply.unwrap_or(Reply::Nothing) {
             Reply::Whole(status, body, answer) => {
-                wire.note("answer", &format!("{status} to {token}: {answer:?}"));
+                wire.note("answer", format_args!("{status} to {token}: {answer:?}"));
                 if let Some(answer) = answer {
                     let mut provider = wire.world.provider();
                     provider.answers[answer].delivered_to = Some(wire.process.clone());
@@ -103,14 +120,14 @@ impl AuthorizationServer for TokenEndpoint {
                 })
             }
             Reply::Refused(failure) => {
-                wire.note("answer", &format!("to {token}: {failure}"));
+                wire.note("answer", format_args!("to {token}: {failure}"));
                 if let Some(pause) = failure.retry_after {
-                    wire.world.note_wait(&wire.process, pause);
+                    wire.world.note_wait(&wire.process, &token, pause);
                 }
                 Err(failure)
             }
             Reply::Nothing => {
-                wire.note("answer", &format!("to {token}: none"));
+                wire.note("answer", format_args!("to {token}: none"));
                 Err(failure(TokenFailureKind::Ambiguous, "no answer"))
             }
         }
@@ -159,7 +176,7 @@ impl TokenEndpoint {
         let (world, process) = (&self.0.world, &self.0.process);
         let fate = self.fate(&token);
         let (to, back) = match world.fault(world.plan.faults.slow) {
-            true => (1000..70_000, 0..4000),
+            true => world.plan.slow_ways(),
             false => (5..400, 5..400),
         };
         let (sender, receiver) = oneshot::channel();
@@ -173,7 +190,7 @@ impl TokenEndpoint {
         if world.kills(world.plan.faults.crash * 4.0) {
             let moment = world.dice.milliseconds(0..600);
             tokio::time::sleep(moment).await;
-            self.0.note("call", "KILLED during");
+            self.0.note("call", format_args!("KILLED during"));
             self.0.kill();
         }
         process.runs().await;
@@ -286,6 +303,20 @@ impl super::super::World {
                 Reply::Whole(200, cut, None)
             }
         }
+    }
+}
+
+async fn elsewhere(host: &str) -> Result<(), TokenFailure> {
+    match host {
+        OVERLOADED => Err(TokenFailure {
+            retry_after: Some(Duration::from_secs(900)),
+            ..failure(TokenFailureKind::RateLimited, "429")
+        }),
+        SILENT => {
+            tokio::time::sleep(CALL_TIME).await;
+            Err(failure(TokenFailureKind::Ambiguous, "no answer"))
+        }
+        _ => Ok(()),
     }
 }
 

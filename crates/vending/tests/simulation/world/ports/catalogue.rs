@@ -1,4 +1,4 @@
-//! A catalogue of one integration type.
+//! A catalogue of one integration type, and of another whose provider takes one call a second.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,6 +17,12 @@ pub(super) struct OneType(pub(super) RefreshFacts);
 pub(crate) fn integration_type() -> IntegrationTypeName {
     #[expect(clippy::unwrap_used, reason = "the name is a valid one")]
     IntegrationTypeName::new("simulated").unwrap()
+}
+
+/// The name of the slow one.
+pub(crate) fn slow_type() -> IntegrationTypeName {
+    #[expect(clippy::unwrap_used, reason = "the name is a valid one")]
+    IntegrationTypeName::new("slow").unwrap()
 }
 
 impl Catalogue for OneType {
@@ -42,8 +48,11 @@ impl Catalogue for OneType {
         })
     }
 
-    fn refresh_facts(&self, _: &WorkspaceName, _: &IntegrationTypeName) -> RefreshFacts {
-        self.0.clone()
+    fn refresh_facts(&self, _: &WorkspaceName, name: &IntegrationTypeName) -> RefreshFacts {
+        RefreshFacts {
+            calls_per_second: (*name == slow_type()).then_some(1),
+            ..self.0.clone()
+        }
     }
 
     fn nearest(&self, _: &WorkspaceName, _: &IntegrationTypeName) -> Option<IntegrationTypeName> {

@@ -1,12 +1,14 @@
 //! Connections, what is due, and what changed, over the wire.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokend_model::{
     Account, Connection, ConnectionFilter, ConnectionId, ConnectionUse, ConnectorId, Credential,
     Label, Owner, Timestamp, WorkspaceName,
     ports::{
-        Changes, ChangesSeen, Connections, DueRenewal, KeptGeneration, NewConnection, Page,
-        Renewals, Share, StorageError,
+        Changes, ChangesSeen, Connections, DueRenewal, Imported, KeptGeneration, NewConnection,
+        Page, Renewals, Share, StorageError,
     },
 };
 
@@ -95,6 +97,12 @@ impl Connections for Database {
             .await
     }
 
+    async fn import(&self, new: &NewConnection, now: Timestamp) -> Result<Imported, StorageError> {
+        self.0
+            .statement("import", |tables, _| tables.import(new, now))
+            .await
+    }
+
     async fn delete(
         &self,
         workspace: &WorkspaceName,
@@ -153,9 +161,21 @@ impl Connections for Database {
 
 #[async_trait]
 impl Renewals for Database {
-    async fn take_due(&self, share: Share) -> Result<Vec<DueRenewal>, StorageError> {
+    async fn take_due(
+        &self,
+        share: Share,
+        enough: &[WorkspaceName],
+    ) -> Result<Vec<DueRenewal>, StorageError> {
         self.0
-            .statement("take due", |tables, now| tables.take_due(share, now))
+            .statement("take due", |tables, now| {
+                tables.take_due(share, enough, now)
+            })
+            .await
+    }
+
+    async fn put_off(&self, taken: &DueRenewal, wait: Duration) -> Result<(), StorageError> {
+        self.0
+            .statement("put off", |tables, now| tables.put_off(taken, wait, now))
             .await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokend_model::{
-    ConnectionId, Credential, WorkspaceName,
+    ConnectionId, Credential, Generation, WorkspaceName,
     ports::{
         Claim, ClaimOutcome, ClaimRequest, CommitOutcome, Orphan, RefreshFailure, Refreshes,
         Renewed, StorageError,
@@ -20,14 +20,15 @@ impl Refreshes for Database {
         let outcome = self
             .0
             .statement("claim", |tables, now| {
+                let was_open = tables.has_open_claim(&request.connection_id);
                 let outcome = tables.claim(request, now);
-                world.note_claim(request, &outcome);
+                world.note_claim(was_open, &outcome);
                 outcome
             })
             .await;
         self.0.note(
             "claim",
-            &format!("{} -> {outcome:?}", request.connection_id),
+            format_args!("{} -> {outcome:?}", request.connection_id),
         );
         outcome
     }
@@ -53,8 +54,9 @@ impl Refreshes for Database {
         let outcome = self
             .0
             .statement("commit", |tables, now| {
+                let before = tables.generation(&claim.connection_id);
                 let outcome = tables.commit(claim, renewed, now);
-                world.note_commit(tables, claim, renewed, outcome, now);
+                world.note_commit((tables, before), claim, renewed, outcome, now);
                 outcome
             })
             .await;
@@ -63,7 +65,7 @@ impl Refreshes for Database {
         }
         self.0.note(
             "commit",
-            &format!(
+            format_args!(
                 "{} epoch {} base {} {} -> {outcome:?}",
                 claim.connection_id,
                 claim.epoch,
@@ -86,7 +88,7 @@ impl Refreshes for Database {
             .await;
         self.0.note(
             "fail",
-            &format!("{} epoch {} {failure:?}", claim.connection_id, claim.epoch),
+            format_args!("{} epoch {} {failure:?}", claim.connection_id, claim.epoch),
         );
         failed
     }
@@ -107,9 +109,16 @@ impl Refreshes for Database {
             .await
     }
 
-    async fn previous_credential(&self, claim: &Claim) -> Result<Option<Credential>, StorageError> {
+    async fn previous_credential(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+        before: Generation,
+    ) -> Result<Option<Credential>, StorageError> {
         self.0
-            .statement("previous", |tables, _| tables.previous_credential(claim))
+            .statement("previous", |tables, _| {
+                tables.previous_credential(workspace, id, before)
+            })
             .await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokend_model::Timestamp;
+use tokend_model::{ConnectionId, Timestamp};
 
 use crate::world::process::Process;
 
@@ -10,6 +10,8 @@ use crate::world::process::Process;
 pub(crate) struct Grant {
     /// Which connection it was given for.
     pub(crate) subject: usize,
+    /// The connection it came to be.
+    pub(crate) connection: Option<ConnectionId>,
     pub(crate) end: Option<GrantEnd>,
     /// How often the refresh token was rotated.
     pub(crate) depth: u32,
@@ -72,6 +74,7 @@ impl Grant {
     pub(crate) fn new(subject: usize, now: Timestamp) -> Self {
         Self {
             subject,
+            connection: None,
             end: None,
             depth: 0,
             depth_since: now,

@@ -2,51 +2,51 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokend_model::{
-    ConnectionStatus, Timestamp,
-    ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, RefreshFailure},
+    ConnectionId, SILENCE, Timestamp,
+    ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, Orphan, RefreshFailure},
 };
 
-use super::{ClaimRow, Defect, Tables};
+use super::{Defect, Row, Standing, Tables, delta, time_left};
 
 impl Tables {
     pub(crate) fn claim(&mut self, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
-        let pause = self.pauses.get(&request.registration).copied();
-        let defect = self.defect;
-        let Some(row) = self.row_mut(&request.workspace, &request.connection_id) else {
+        let paused = self.pauses.get(&request.registration).copied();
+        let before_return = self.time_to_return(now);
+        let granted_twice = self.defect == Some(Defect::ClaimsGrantedTwice);
+        let Some(row) = self
+            .row_mut(&request.workspace, &request.connection_id)
+            .filter(|row| row.can_refresh(request.base))
+        else {
             return ClaimOutcome::Moved;
         };
-        if !row.can_refresh(request.base) {
-            return ClaimOutcome::Moved;
-        }
-        let abandoned = match &row.claim {
-            Some(open) if open.open => {
-                if !open.may_be_taken_over(request, now)
-                    && defect != Some(Defect::ClaimsGrantedTwice)
-                {
-                    return ClaimOutcome::Held(left(open.deadline, now));
-                }
-                Some(open.started)
-            }
-            _ => None,
-        };
-        if let Some(until) = pause.filter(|until| *until > now) {
-            return ClaimOutcome::Paused(left(until, now));
-        }
-        let health = &mut row.connection.refresh_health;
-        health.uncertain_since = health.uncertain_since.or(abandoned);
-        let epoch = row.claim.as_ref().map_or(1, |claim| claim.epoch + 1);
-        row.claim = Some(ClaimRow {
-            epoch,
-            holder: request.holder.clone(),
-            started: now,
-            heartbeat: now,
-            deadline: now + delta(request.time_to_live),
-            open: true,
+        let earlier = row.claim.as_ref();
+        let held = earlier.filter(|_| !granted_twice).and_then(|standing| {
+            let remaining = standing.remaining(&request.holder, request.takeover, now);
+            let away = before_return.filter(|_| standing.may_be_alive(&request.holder));
+            remaining.max(away)
         });
-        let next = request.base.next();
-        let orphans = row.orphans.iter().rev();
+        if let Some(held) = held {
+            return ClaimOutcome::Held(held);
+        }
+        if let Some(pause) = paused.and_then(|until| time_left(now, until)) {
+            return ClaimOutcome::Paused(pause);
+        }
+        let taken_over =
+            earlier.filter(|standing| standing.is_open() && standing.base == request.base);
+        let began = taken_over.map(|standing| standing.started);
+        let epoch = earlier.map_or(1, |standing| standing.epoch + 1);
+        let health = &mut row.connection.refresh_health;
+        health.uncertain_since = health.uncertain_since.or(began);
+        let free = request.takeover.silence.unwrap_or(request.time_to_live);
+        row.connection.renewal_time = Some(now + delta(free.min(request.time_to_live)));
+        let deadline = now + delta(request.time_to_live);
+        row.claim = Some(Standing::new(
+            epoch,
+            &request.holder,
+            request.base,
+            (now, deadline),
+        ));
         ClaimOutcome::Claimed(Claimed {
             claim: Claim {
                 workspace: request.workspace.clone(),
@@ -55,10 +55,7 @@ impl Tables {
                 base: request.base,
             },
             uncertain_since: row.connection.refresh_health.uncertain_since,
-            orphan: orphans
-                .filter(|orphan| orphan.credential.generation == next)
-                .map(Clone::clone)
-                .next(),
+            orphan: row.successor().cloned(),
         })
     }
 
@@ -71,35 +68,37 @@ impl Tables {
         let Some(row) = self.row_mut(&claim.workspace, &claim.connection_id) else {
             return false;
         };
-        if !row.owns(claim.epoch) {
+        let Some(standing) = row.own(claim.epoch) else {
             return false;
+        };
+        standing.heartbeat = now;
+        if let Some(time_to_live) = time_to_live {
+            standing.deadline = now + delta(time_to_live);
         }
-        if let Some(open) = &mut row.claim {
-            open.heartbeat = now;
-            if let Some(time_to_live) = time_to_live {
-                open.deadline = now + delta(time_to_live);
-            }
+        let missed = now + delta(time_to_live.unwrap_or(SILENCE));
+        if let Some(renewal_time) = &mut row.connection.renewal_time {
+            *renewal_time = (*renewal_time).max(missed);
         }
         true
     }
 
     /// Whether the failure was taken: the claim was still its holder's.
     pub(crate) fn fail(&mut self, claim: &Claim, failure: &RefreshFailure) -> bool {
-        let Some(row) = self.row_mut(&claim.workspace, &claim.connection_id) else {
+        let Some(row) = self
+            .row_mut(&claim.workspace, &claim.connection_id)
+            .filter(|row| row.can_refresh(claim.base))
+        else {
             return false;
         };
-        if !row.can_refresh(claim.base) || !row.owns(claim.epoch) {
+        let Some(standing) = row.own(claim.epoch) else {
             return false;
-        }
-        if let Some(open) = &mut row.claim {
-            open.open = false;
-        }
-        row.connection.status = failure.status;
-        row.connection
-            .status_reason
-            .clone_from(&failure.status_reason);
-        row.connection.refresh_health = failure.health.clone();
-        row.connection.renewal_time = failure.renewal_time;
+        };
+        standing.close(claim.epoch);
+        let connection = &mut row.connection;
+        connection.status = failure.status;
+        connection.status_reason.clone_from(&failure.status_reason);
+        connection.refresh_health = failure.health.clone();
+        connection.renewal_time = failure.renewal_time;
         if let Some((registration, until)) = &failure.pause {
             let longest = self.pauses.entry(registration.clone()).or_insert(*until);
             *longest = (*longest).max(*until);
@@ -107,44 +106,29 @@ impl Tables {
         true
     }
 
+    pub(crate) fn has_open_claim(&self, id: &ConnectionId) -> bool {
+        let standing = self.rows.get(id).and_then(|row| row.claim.as_ref());
+        standing.is_some_and(Standing::is_open)
+    }
+
     /// Whether a process holds the connection's claim, and it is open.
-    pub(crate) fn is_held_by(&self, claim: &tokend_model::ConnectionId, holder: &str) -> bool {
-        let row = self.rows.get(claim);
-        row.and_then(|row| row.claim.as_ref())
-            .is_some_and(|claim| claim.open && claim.holder.to_string() == holder)
+    pub(crate) fn is_held_by(&self, id: &ConnectionId, holder: &str) -> bool {
+        let standing = self.rows.get(id).and_then(|row| row.claim.as_ref());
+        standing.is_some_and(|standing| standing.is_open() && standing.holder.to_string() == holder)
     }
 }
 
-impl ClaimRow {
-    fn may_be_taken_over(&self, request: &ClaimRequest, now: Timestamp) -> bool {
-        let holder_died = self.holder.replica == request.holder.replica
-            && self.holder.incarnation != request.holder.incarnation;
-        let rule = request.takeover;
-        let silent = rule
-            .silence
-            .is_some_and(|silence| now - self.heartbeat >= delta(silence));
-        let young = rule
-            .only_within
-            .is_none_or(|within| now - self.started < delta(within));
-        self.deadline <= now || holder_died || silent && young
+impl Row {
+    /// The claim while it is open and still has this epoch: the fence.
+    fn own(&mut self, epoch: i64) -> Option<&mut Standing> {
+        let standing = self.claim.as_mut()?;
+        (standing.is_open() && standing.epoch == epoch).then_some(standing)
     }
 
-    /// Whether somebody is at it still.
-    pub(super) fn is_live(&self, now: Timestamp) -> bool {
-        self.open && self.deadline > now
+    /// The newest answer to an earlier attempt on the present generation.
+    fn successor(&self) -> Option<&Orphan> {
+        let next = self.connection.generation.next();
+        let mut orphans = self.orphans.iter().rev().map(|late| &late.orphan);
+        orphans.find(|orphan| orphan.credential.generation == next && !orphan.tried)
     }
-}
-
-impl super::Row {
-    pub(super) fn is_revoked(&self) -> bool {
-        self.connection.status == ConnectionStatus::Revoked
-    }
-}
-
-fn left(until: Timestamp, now: Timestamp) -> Duration {
-    (until - now).to_std().unwrap_or_default()
-}
-
-fn delta(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokend_model::{
     Connection, ConnectionId, ConnectionStatus, ConnectionUse, ConnectorId, Credential, Generation,
     Label, Owner, RefreshHealth, Timestamp, WorkspaceName,
-    ports::{KeptGeneration, NewConnection},
+    ports::{Imported, KeptGeneration, NewConnection},
 };
 
 use super::{Row, Tables};
@@ -16,7 +16,7 @@ type Found = (Connection, Option<Credential>);
 impl Tables {
     pub(crate) fn get(&self, workspace: &WorkspaceName, id: &ConnectionId) -> Option<Found> {
         let row = self.row(workspace, id)?;
-        Some((row.connection.clone(), row.present.clone()))
+        Some((row.connection.clone(), row.present().cloned()))
     }
 
     pub(crate) fn find(
@@ -33,7 +33,7 @@ impl Tables {
                 && connection.owner == *owner
                 && connection.label == *label
         })?;
-        Some((row.connection.clone(), row.present.clone()))
+        Some((row.connection.clone(), row.present().cloned()))
     }
 
     pub(crate) fn generations(
@@ -42,10 +42,9 @@ impl Tables {
         id: &ConnectionId,
     ) -> Vec<KeptGeneration> {
         let row = self.row(workspace, id);
-        let kept = row
-            .into_iter()
-            .flat_map(|row| [&row.present, &row.previous]);
-        kept.flatten()
+        let kept = row.map(|row| row.credentials.values().rev());
+        kept.into_iter()
+            .flatten()
             .map(|credential| KeptGeneration {
                 generation: credential.generation,
                 source: None,
@@ -59,67 +58,68 @@ impl Tables {
     }
 
     pub(crate) fn connect(&mut self, new: &NewConnection, now: Timestamp) -> Connection {
-        let existing = self
-            .find(&new.workspace, &new.connector_id, &new.owner, &new.label)
-            .map(|(connection, _)| connection);
-        let id = existing.as_ref().map_or(&new.id, |there| &there.id).clone();
-        let before = self.rows.remove(&id);
-        let old_refresh_token = before
-            .as_ref()
-            .filter(|_| new.keep_refresh_token)
-            .and_then(|row| row.present.as_ref()?.refresh_token.clone());
-        let generation = existing
-            .as_ref()
-            .map_or(Generation::FIRST, |there| there.generation.next());
-        let answer = &new.answer;
-        let connection = Connection {
-            workspace: new.workspace.clone(),
-            id: id.clone(),
-            connector_id: new.connector_id.clone(),
-            integration_type: new.integration_type.clone(),
-            owner: new.owner.clone(),
-            label: new.label.clone(),
-            status: ConnectionStatus::Authorized,
-            status_reason: String::new(),
-            account: new.account.clone(),
-            connection_config: new.connection_config.clone(),
-            scopes: new.scopes.clone(),
-            generation,
-            expiry: answer.expiry,
-            refresh_health: RefreshHealth::default(),
-            renewal_time: new.renewal_time,
-            create_time: existing.as_ref().map_or(now, |there| there.create_time),
-            authorize_time: now,
-            refresh_time: answer.receive_time,
-            last_use_time: existing.as_ref().and_then(|there| there.last_use_time),
-            use_count: existing.as_ref().map_or(0, |there| there.use_count),
+        let existing = self.find(&new.workspace, &new.connector_id, &new.owner, &new.label);
+        let (existing, present) = match existing {
+            Some((connection, present)) => (Some(connection), present),
+            None => (None, None),
         };
-        let present = Credential {
-            generation,
+        let connection = new_connection(new, existing.as_ref(), now);
+        let id = connection.id.clone();
+        let answer = &new.answer;
+        let kept = present.filter(|_| new.keep_refresh_token && answer.refresh_token.is_none());
+        let (refresh_token, refresh_expire_time) = match kept {
+            Some(kept) => (kept.refresh_token, kept.refresh_expire_time),
+            None => (answer.refresh_token.clone(), answer.refresh_expire_time),
+        };
+        let credential = Credential {
+            generation: connection.generation,
             access_token: answer.access_token.clone(),
             token_type: answer.token_type.clone(),
-            refresh_token: answer.refresh_token.clone().or(old_refresh_token),
+            refresh_token,
             expiry: answer.expiry,
-            refresh_expire_time: answer.refresh_expire_time,
+            refresh_expire_time,
             scopes: new.scopes.clone(),
             receive_time: answer.receive_time,
         };
         // Attempts on the grant before are fenced off; what they bring is not this grant's.
-        let claim = before.and_then(|row| row.claim).map(|mut claim| {
-            claim.open = false;
-            claim
-        });
-        let row = Row {
+        let mut row = Row {
             connection: connection.clone(),
-            present: Some(present),
-            previous: None,
-            claim,
+            consented: credential.generation,
+            credentials: BTreeMap::from([(credential.generation, credential)]),
+            claim: self.rows.remove(&id).and_then(|row| row.claim),
             orphans: Vec::new(),
-            outcomes: BTreeMap::new(),
         };
+        row.close_claims();
         self.rows.insert(id.clone(), row);
-        self.note_change(&new.workspace, &id, now);
+        if existing.is_some() {
+            self.note_change(&new.workspace, &id, now);
+        }
         connection
+    }
+
+    pub(crate) fn import(&mut self, new: &NewConnection, now: Timestamp) -> Imported {
+        let existing = self.find(&new.workspace, &new.connector_id, &new.owner, &new.label);
+        match existing {
+            Some((connection, Some(present))) if self.holds(&connection, &present, new) => {
+                Imported::Held(connection)
+            }
+            _ => Imported::Stored(self.connect(new, now)),
+        }
+    }
+
+    fn holds(&self, connection: &Connection, present: &Credential, new: &NewConnection) -> bool {
+        let given = &new.answer.refresh_token;
+        let status = connection.status;
+        let lives = matches!(
+            status,
+            ConnectionStatus::Authorized | ConnectionStatus::Expired
+        );
+        let (workspace, id) = (&connection.workspace, &connection.id);
+        let redeemed = || {
+            let previous = self.previous_credential(workspace, id, present.generation);
+            previous.is_some_and(|previous| previous.refresh_token == *given)
+        };
+        given.is_some() && (present.refresh_token == *given || lives && redeemed())
     }
 
     pub(crate) fn delete(
@@ -145,12 +145,10 @@ impl Tables {
         row.connection.status = ConnectionStatus::Revoked;
         row.connection.status_reason = reason.to_owned();
         row.connection.renewal_time = None;
-        let found = (row.connection.clone(), row.present.take());
-        row.previous = None;
+        let found = (row.connection.clone(), row.present().cloned());
+        row.credentials.clear();
         row.orphans.clear();
-        if let Some(claim) = &mut row.claim {
-            claim.open = false;
-        }
+        row.close_claims();
         self.note_change(workspace, id, now);
         Some(found)
     }
@@ -163,5 +161,35 @@ impl Tables {
                     row.connection.last_use_time.max(Some(used.last_use_time));
             }
         }
+    }
+}
+
+fn new_connection(
+    new: &NewConnection,
+    existing: Option<&Connection>,
+    now: Timestamp,
+) -> Connection {
+    let answer = &new.answer;
+    Connection {
+        workspace: new.workspace.clone(),
+        id: existing.map_or(&new.id, |there| &there.id).clone(),
+        connector_id: new.connector_id.clone(),
+        integration_type: new.integration_type.clone(),
+        owner: new.owner.clone(),
+        label: new.label.clone(),
+        status: ConnectionStatus::Authorized,
+        status_reason: String::new(),
+        account: new.account.clone(),
+        connection_config: new.connection_config.clone(),
+        scopes: new.scopes.clone(),
+        generation: existing.map_or(Generation::FIRST, |there| there.generation.next()),
+        expiry: answer.expiry,
+        refresh_health: RefreshHealth::default(),
+        renewal_time: new.renewal_time,
+        create_time: existing.map_or(now, |there| there.create_time),
+        authorize_time: now,
+        refresh_time: answer.receive_time,
+        last_use_time: existing.and_then(|there| there.last_use_time),
+        use_count: existing.map_or(0, |there| there.use_count),
     }
 }

@@ -1,27 +1,33 @@
 //! What is due.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
-use chrono::TimeDelta;
 use tokend_model::{
-    Timestamp, WorkspaceName,
+    SILENCE, Timestamp, WorkspaceName,
     ports::{DueRenewal, Share},
 };
 
-use super::Tables;
+use super::{Row, Standing, Tables, delta};
 
 impl Tables {
-    pub(crate) fn take_due(&mut self, share: Share, now: Timestamp) -> Vec<DueRenewal> {
+    pub(crate) fn take_due(
+        &mut self,
+        share: Share,
+        enough: &[WorkspaceName],
+        now: Timestamp,
+    ) -> Vec<DueRenewal> {
         let mut due: Vec<DueRenewal> = self
             .rows
             .values()
-            .filter(|row| !row.is_revoked())
+            .filter(|row| !enough.contains(&row.connection.workspace))
             .filter_map(|row| {
                 let due_time = row.connection.renewal_time.filter(|time| *time <= now)?;
                 Some(DueRenewal {
                     workspace: row.connection.workspace.clone(),
                     connection_id: row.connection.id.clone(),
                     due_time,
+                    next_time: due_time,
+                    is_pressing: row.is_pressing(),
                 })
             })
             .collect();
@@ -33,12 +39,33 @@ impl Tables {
             *count <= share.per_workspace
         });
         due.truncate(usize::try_from(share.limit).unwrap_or(usize::MAX));
-        let put_off = now + TimeDelta::from_std(share.put_off).unwrap_or(TimeDelta::MAX);
-        for renewal in &due {
+        for renewal in &mut due {
+            let put_off = match renewal.is_pressing {
+                true => share.put_off.min(SILENCE),
+                false => share.put_off,
+            };
+            renewal.next_time = now + delta(put_off);
             if let Some(row) = self.rows.get_mut(&renewal.connection_id) {
-                row.connection.renewal_time = Some(put_off);
+                row.connection.renewal_time = Some(renewal.next_time);
             }
         }
         due
+    }
+
+    pub(crate) fn put_off(&mut self, taken: &DueRenewal, wait: Duration, now: Timestamp) {
+        let row = self.row_mut(&taken.workspace, &taken.connection_id);
+        if let Some(row) = row
+            && row.connection.renewal_time == Some(taken.next_time)
+        {
+            row.connection.renewal_time = Some(now + delta(wait));
+        }
+    }
+}
+
+impl Row {
+    /// Whether its refresh token is in somebody's hands, or in doubt: a window may be about to close.
+    fn is_pressing(&self) -> bool {
+        let is_open = self.claim.as_ref().is_some_and(Standing::is_open);
+        is_open || self.connection.refresh_health.uncertain_since.is_some()
     }
 }

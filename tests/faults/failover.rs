@@ -1,0 +1,199 @@
+//! P-06 and P-07: the database's primary is lost, and a standby takes over.
+
+mod cluster;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use sqlx::{Connection, Executor};
+use tokend_client::Client;
+use tokend_tests::eventually;
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    accounts::{Account, connect},
+    fleet::{Fleet, FleetOptions},
+    hot::{Hot, ask},
+    provider_class::Class,
+    scale::{asked, thousands, turn},
+    switch::Switch,
+};
+use cluster::{Cluster, Standby};
+
+/// Access tokens that outlive the test: each renewal is one that somebody asked for.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Accounts of each class that are renewed all the time.
+const EACH: usize = 4;
+
+/// How many renewals are acknowledged before the primary is lost.
+const ACKNOWLEDGED: usize = 40;
+
+/// Renewing goes on within this time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const DATABASE: &str = "tokend";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p06_a_failover_loses_no_acknowledged_rotation_and_cached_tokens_are_vended() {
+    let Some(_turn) = turn().await else { return };
+    let failovers = asked("FAILOVERS", 1);
+    let Some(mut cluster) = Cluster::start(Standby::Synchronous).await else {
+        return not_tested();
+    };
+    let (switch, fleet) = fleet(&cluster, 2).await;
+    let hot = connect(&fleet, &[Class::StaysValid], EACH, LONG).await;
+    let renewed = [Class::Overlap, Class::UntilSuccessorUsed, Class::Strict];
+    let renewed = connect(&fleet, &renewed, EACH, LONG).await;
+    for client in &fleet.clients {
+        join_all(hot.iter().map(|account| ask(client, account))).await;
+    }
+
+    let (mut acknowledged, mut away) = (0, Duration::ZERO);
+    let callers = Hot::start(&fleet.clients, &hot);
+    for number in 0..failovers {
+        let renewals = Renewals::start(&fleet.clients, &renewed);
+        renewing(&fleet, ACKNOWLEDGED).await;
+        let began = Instant::now();
+        if number % 2 == 1 {
+            // Not only the server is gone but its machine: nobody says that connections ended.
+            switch.lose();
+        }
+        cluster.fail_over().await;
+        switch.aim(cluster.promoted());
+        renewing(&fleet, EACH).await;
+        away = away.max(began.elapsed());
+        let seen = renewals.stop().await;
+        acknowledged += check(&fleet, &renewed, &seen).await;
+        if number + 1 < failovers {
+            cluster.rebuild().await;
+        }
+    }
+    let served = callers.stop().await;
+    println!(
+        "rig-failover: {failovers} failovers, {} generations acknowledged and all of them there, {} of {} hot calls served, renewing again after {:.1} s at most",
+        thousands(acknowledged),
+        thousands(served.calls() - served.failed.values().sum::<usize>()),
+        thousands(served.calls()),
+        away.as_secs_f64(),
+    );
+    assert!(served.failed.is_empty(), "{:?}", served.failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p07_an_asynchronous_standby_is_called_a_risk_at_the_start() {
+    const AT_RISK: &str = "durability: at_risk";
+    const WHY: &str = "PostgreSQL has no synchronous standby";
+    let Some(_turn) = turn().await else { return };
+    for standby in [Standby::Asynchronous, Standby::Synchronous] {
+        let Some(cluster) = Cluster::start(standby).await else {
+            return not_tested();
+        };
+        let (_switch, fleet) = fleet(&cluster, 1).await;
+        let told = [AT_RISK, WHY].map(|text| fleet.replicas[0].logged(text));
+        assert_eq!(told, [standby == Standby::Asynchronous; 2], "{standby:?}");
+    }
+}
+
+/// Replicas on a new database of the cluster, which they reach through the switch.
+async fn fleet(cluster: &Cluster, replicas: usize) -> (Switch, Fleet) {
+    let mut admin = cluster.connect("postgres").await;
+    let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"));
+    admin.execute(sqlx::raw_sql(statement)).await.unwrap();
+    admin.close().await.unwrap();
+    let switch = Switch::start(cluster.address()).await;
+    let options = FleetOptions {
+        replicas,
+        settings: vec![("vending.renew_ahead", "false".to_owned())],
+        ..FleetOptions::default()
+    };
+    let url = cluster.url(switch.address(), DATABASE);
+    let fleet = Fleet::start_on(options, url).await;
+    (switch, fleet)
+}
+
+/// Callers who report each token that they get, so that it is renewed.
+struct Renewals {
+    stop: Arc<AtomicBool>,
+    callers: JoinSet<(String, u32)>,
+}
+
+impl Renewals {
+    fn start(clients: &[Client], accounts: &[Arc<Account>]) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut callers = JoinSet::new();
+        for (account, client) in accounts.iter().zip(clients.iter().cycle()) {
+            let (account, client) = (account.clone(), client.with_timeout(LONG));
+            let stop = stop.clone();
+            callers.spawn(async move {
+                let mut newest = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let reported = (newest > 0).then_some(newest);
+                    let vended = account.get(&client, reported).await.unwrap();
+                    assert!(vended.generation >= newest, "{account:?} went back");
+                    newest = vended.generation;
+                }
+                (account.connection_id.clone(), newest)
+            });
+        }
+        Self { stop, callers }
+    }
+
+    /// The newest generation that was vended of each account.
+    async fn stop(self) -> BTreeMap<String, u32> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.callers.join_all().await.into_iter().collect()
+    }
+}
+
+/// Waits until so many more refresh tokens have been redeemed.
+async fn renewing(fleet: &Fleet, more: usize) {
+    let ledger = fleet.simulator.ledger();
+    let enough = ledger.refreshes() + more;
+    let renewed = ledger.wait_until(|ledger| ledger.refreshes() >= enough);
+    timeout(PATIENCE, renewed).await.unwrap();
+}
+
+/// Every generation that somebody got is there, and what is there can be renewed; answers how many were got.
+async fn check(fleet: &Fleet, accounts: &[Arc<Account>], seen: &BTreeMap<String, u32>) -> usize {
+    let ledger = fleet.simulator.ledger();
+    let mut acknowledged = 0;
+    for account in accounts {
+        let vended = seen[&account.connection_id];
+        let kept = eventually("all that was vended is stored", async || {
+            let stored = "SELECT generation FROM connections WHERE id = $1";
+            let stored: i64 = sqlx::query_scalar(stored)
+                .bind(&account.connection_id)
+                .fetch_one(&fleet.database)
+                .await
+                .unwrap();
+            (stored >= i64::from(vended)).then_some(stored)
+        });
+        let kept = kept.await;
+        eventually("it can be renewed", async || {
+            account.refresh(&fleet.clients[0]).await.ok()
+        })
+        .await;
+        let state = ledger.family_state(account.family).unwrap();
+        assert!(
+            state.live && state.newest_delivered && state.recoverable,
+            "{account:?} at {kept}: {state:?}"
+        );
+        assert_eq!((state.reuses, state.overlapping), (0, 0), "{account:?}");
+        acknowledged += usize::try_from(vended).unwrap();
+    }
+    acknowledged
+}
+
+fn not_tested() {
+    let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!required, "PostgreSQL's programs are missing");
+    eprintln!("failover: NOT TESTED (PostgreSQL's programs are not on this machine)");
+}
