@@ -145,6 +145,7 @@ async fn p21_a_database_that_goes_back_in_time_is_noticed_while_running() {
     })
     .await;
     tokend.connect_shared().await;
+    let calls = tokend.simulator.ledger().token_calls();
     let mut database = PgConnection::connect(&tokend.config.database.url)
         .await
         .unwrap();
@@ -152,6 +153,10 @@ async fn p21_a_database_that_goes_back_in_time_is_noticed_while_running() {
         .execute("UPDATE deployments SET pulse = pulse - 1000")
         .await
         .unwrap();
+    // At once, before anybody looked.
+    let answer = tokend.get_with(instead_of(1)).await;
+    refused(answer, Code::FailedPrecondition, "DATABASE_NOT_ADOPTED");
+    assert_eq!(tokend.simulator.ledger().token_calls(), calls);
     until_readiness_says(&tokend, "older than it was").await;
     assert_eq!(tokend.get().await.unwrap().generation, 1);
     adopt_database(&tokend.config).await.unwrap();

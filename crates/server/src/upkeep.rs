@@ -132,13 +132,21 @@ pub(crate) async fn follow_changes(vending: Vending, stop: CancellationToken) {
     stop.run_until_cancelled(vending.follow_changes()).await;
 }
 
-/// Removes reports of changes and late answers that are too old to be of use.
+/// Removes reports of changes and late answers that are too old to be of use, and schedules what replicas of the release
+/// before left unscheduled.
 pub(crate) async fn tidy(vending: Vending, storage: Arc<Storage>, stop: CancellationToken) {
     while waited(TIDY, &stop).await {
         let changes = vending.forget_old_changes().await;
         let orphans = storage.purge_orphans().await;
         if changes.is_err() || orphans.is_err() {
             tracing::warn!("old rows are left for the next time");
+        }
+        match storage.schedule_missed().await {
+            Ok(0) => {}
+            Ok(count) => {
+                tracing::info!(count, "connections without a time to be renewed at got one")
+            }
+            Err(error) => tracing::warn!(%error, "connections may be left that nobody renews"),
         }
     }
 }

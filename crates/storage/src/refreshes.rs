@@ -89,9 +89,11 @@ impl Refreshes for Storage {
     }
 
     async fn fail(&self, claim: &Claim, failure: &RefreshFailure) -> Result<(), StorageError> {
-        let (claim, failure) = (claim.clone(), failure.clone());
+        let (storage, claim, failure) = (self.clone(), claim.clone(), failure.clone());
         self.transact(move |transaction| {
-            Box::pin(async move { failure::fail(transaction, &claim, &failure).await })
+            Box::pin(
+                async move { failure::fail(transaction, &storage.keyring, &claim, &failure).await },
+            )
         })
         .await
     }

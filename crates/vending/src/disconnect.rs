@@ -55,6 +55,7 @@ impl Vending {
     ) -> Result<ProviderRevocation, Error> {
         let (this, workspace, id) = (self.clone(), workspace.clone(), id.clone());
         let task = self.shared.tasks.spawn(async move {
+            let connector = this.connector_to_tell(&workspace, &id).await?;
             let removed = this
                 .shared
                 .ports
@@ -63,7 +64,7 @@ impl Vending {
                 .await?;
             let (connection, credential) = removed.ok_or(Error::ConnectionNotFound)?;
             let credential = credential.filter(|_| !local_only);
-            Ok(this.forget(&connection, credential).await)
+            Ok(this.forget(&connection, &connector, credential).await)
         });
         task.await.unwrap_or(Err(Error::Internal))
     }
@@ -77,6 +78,7 @@ impl Vending {
     ) -> Result<(Connection, ProviderRevocation), Error> {
         let (this, workspace, id) = (self.clone(), workspace.clone(), id.clone());
         let task = self.shared.tasks.spawn(async move {
+            let connector = this.connector_to_tell(&workspace, &id).await?;
             let revoked = this
                 .shared
                 .ports
@@ -85,7 +87,7 @@ impl Vending {
                 .await?;
             let (connection, credential) = revoked.ok_or(Error::ConnectionNotFound)?;
             let credential = credential.filter(|_| !local_only);
-            let revocation = this.forget(&connection, credential).await;
+            let revocation = this.forget(&connection, &connector, credential).await;
             Ok((connection, revocation))
         });
         task.await.unwrap_or(Err(Error::Internal))
@@ -139,26 +141,30 @@ impl Vending {
         }
     }
 
+    /// The connector of a connection that is about to end. Read before: afterwards nothing may stand between the end and
+    /// the provider's hearing of it.
+    async fn connector_to_tell(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectionId,
+    ) -> Result<Connector, Error> {
+        let connection = self.connection(workspace, id).await?;
+        self.connector_of(&connection).await
+    }
+
     async fn forget(
         &self,
         connection: &Connection,
+        connector: &Connector,
         credential: Option<Credential>,
     ) -> ProviderRevocation {
         self.shared.cache.remove(&self.cache_key_of(connection));
         let Some(credential) = credential else {
             return ProviderRevocation::Skipped;
         };
-        match self.connector_of(connection).await {
-            Ok(connector) => {
-                let config = &connection.connection_config;
-                self.revoke_at_provider(&connector, config, &credential)
-                    .await
-            }
-            Err(error) => {
-                tracing::warn!(id = %connection.id, %error, "a grant was not revoked");
-                ProviderRevocation::Failed
-            }
-        }
+        let config = &connection.connection_config;
+        self.revoke_at_provider(connector, config, &credential)
+            .await
     }
 
     /// Tells the provider that a grant is over. Failing does not bring the connection back.

@@ -96,27 +96,21 @@ impl Cluster {
         PgConnection::connect(&url).await.unwrap()
     }
 
-    /// SIGKILL for all processes of the primary, as when its machine is gone; then the standby takes its place, and
-    /// gets a standby of its own, if asked for.
+    /// SIGKILL for all processes of the primary, as when its machine is gone; the standby takes its place.
     pub(super) async fn fail_over(&mut self) {
         self.primary.kill().await;
-        let data = text(&self.standby.data);
+        std::mem::swap(&mut self.primary, &mut self.standby);
+        let data = text(&self.primary.data);
         with(&["pg_ctl", "promote", "--wait", "--silent", "--pgdata", &data])
             .await
             .unwrap();
     }
 
-    /// What was the standby is the primary from now on.
-    pub(super) fn promoted(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.standby.port))
-    }
-
-    /// Gives the new primary a synchronous standby of its own.
+    /// Gives the primary a synchronous standby in the place of the dead one.
     pub(super) async fn rebuild(&mut self) {
-        let number = self.servers;
-        let fresh = Self::copy(&self.folder, &self.password, self.standby.port, number).await;
+        let (port, number) = (self.primary.port, self.servers);
+        self.standby = Self::copy(&self.folder, &self.password, port, number).await;
         self.servers += 1;
-        self.primary = std::mem::replace(&mut self.standby, fresh);
         self.await_standby(Standby::Synchronous).await;
     }
 

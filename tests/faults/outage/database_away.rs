@@ -33,12 +33,15 @@ const NORMAL_AFTER: Duration = Duration::from_secs(5);
 /// Hot callers that have to be served, of a hundred.
 const SERVED: f64 = 99.9;
 
+/// The connections of each replica to the database. Few: at its return all are made anew.
+const CONNECTIONS: i64 = 4;
+
 /// Operators at each replica: more than it has connections to the database. And how long each waits for an answer.
-const OPERATORS: usize = 12;
+const OPERATORS: usize = 6;
 const OPERATORS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Statements that are under way when all connections are lost.
-const UNDER_WAY: i64 = 16;
+/// Statements that are under way when all connections are lost: no replica has a connection left that is not.
+const UNDER_WAY: i64 = 2 * CONNECTIONS;
 
 /// Accounts of each class.
 const EACH: usize = 5;
@@ -47,9 +50,8 @@ const EACH: usize = 5;
 async fn p08_with_the_database_cut_off_or_silent_known_tokens_are_vended() {
     let Some(_turn) = turn().await else { return };
     let options = FleetOptions {
-        replicas: 2,
         proxied: true,
-        ..FleetOptions::default()
+        ..options()
     };
     let fleet = Fleet::start(options).await;
     let away = async || {
@@ -70,11 +72,7 @@ async fn p08_with_all_connections_to_the_database_lost_known_tokens_are_vended()
     let switch = Switch::start(server).await;
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(switch.address().port())).unwrap();
-    let options = FleetOptions {
-        replicas: 2,
-        ..FleetOptions::default()
-    };
-    let fleet = Fleet::start_on(options, url.to_string()).await;
+    let fleet = Fleet::start_on(options(), url.to_string()).await;
     let away = async || {
         // Statements are under way: they have arrived, and their answers never come.
         let mut hang = past_the_switch.begin().await.unwrap();
@@ -95,6 +93,14 @@ async fn p08_with_all_connections_to_the_database_lost_known_tokens_are_vended()
     };
     let back = || switch.aim(server);
     outage(&fleet, &past_the_switch, "connections lost", away, back).await;
+}
+
+fn options() -> FleetOptions {
+    FleetOptions {
+        replicas: 2,
+        settings: vec![("database.max_connections", CONNECTIONS.to_string())],
+        ..FleetOptions::default()
+    }
 }
 
 async fn outage(

@@ -64,6 +64,20 @@ fn authorization_urls_are_complete_and_never_the_same() -> Outcome {
 }
 
 #[test]
+fn a_token_endpoint_is_told_without_its_query() -> Outcome {
+    let mut bench = Bench::generic("https://idp.example.com", &options())?;
+    let endpoint = |bench: &Bench| bench.client.token_endpoint(bench.registration());
+    assert_eq!(endpoint(&bench)?, "https://idp.example.com/token");
+    let url = format!("https://other.example.com:8443/a/token?key={}", token());
+    bench.config.insert("token_url".to_owned(), url);
+    assert_eq!(endpoint(&bench)?, "https://other.example.com:8443/a/token");
+    bench.config.remove("token_url");
+    let error = endpoint(&bench).err();
+    assert!(error.is_some_and(|error| error.to_string().contains("token_url")));
+    Ok(())
+}
+
+#[test]
 fn what_is_missing_is_named() -> Outcome {
     let mut bench = Bench::generic("https://idp.example.com", &options())?;
     bench.config.remove("authorization_url");

@@ -5,17 +5,18 @@ use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     sea_query::{CaseStatement, Expr, ExprTrait, OnConflict},
 };
+use tokend_keyring::Keyring;
 use tokend_model::{
-    Timestamp,
+    ConnectionStatus, Timestamp,
     ports::{Claim, ClientRegistration, RefreshFailure, StorageError},
 };
 
-use super::{CLAIM_CLOSED, lock_claimed, own};
+use super::{CLAIM_CLOSED, lock_claimed, of_connection, orphans, own};
 use crate::{
     columns::milliseconds,
     entities::{
         client_pause::{self, Column},
-        connection, refresh_claim,
+        connection, orphan, refresh_claim,
     },
     faults::by_meaning,
 };
@@ -23,6 +24,7 @@ use crate::{
 /// Closes the claim and records the failure, unless the claim is no longer its holder's.
 pub(crate) async fn fail(
     transaction: &DatabaseTransaction,
+    keyring: &Keyring,
     claim: &Claim,
     failure: &RefreshFailure,
 ) -> Result<(), StorageError> {
@@ -39,6 +41,42 @@ pub(crate) async fn fail(
     {
         return Ok(());
     }
+    if failure.status == ConnectionStatus::Error
+        && has_late_answer(transaction, keyring, claim).await?
+    {
+        // The successor came while its predecessor was refused: nobody is needed, and the next to claim stores it.
+        return record(transaction, claim, &not_over(failure)).await;
+    }
+    record(transaction, claim, failure).await
+}
+
+/// Whether the answer to an earlier attempt on the same generation waits to be used.
+async fn has_late_answer(
+    transaction: &DatabaseTransaction,
+    keyring: &Keyring,
+    claim: &Claim,
+) -> Result<bool, StorageError> {
+    let late = of_connection(&claim.connection_id)
+        .filter(orphan::Column::BaseGeneration.eq(i64::from(claim.base.0)))
+        .filter(orphan::Column::Tried.eq(false));
+    let readable = orphans::newest_first(transaction, late, keyring).await?;
+    Ok(!readable.is_empty())
+}
+
+/// The same failure of a connection that has something left to go on with, at once.
+fn not_over(failure: &RefreshFailure) -> RefreshFailure {
+    let mut failure = failure.clone();
+    failure.status = ConnectionStatus::Expired;
+    failure.health.retry_time = None;
+    failure.renewal_time = Some(Timestamp::UNIX_EPOCH);
+    failure
+}
+
+async fn record(
+    transaction: &DatabaseTransaction,
+    claim: &Claim,
+    failure: &RefreshFailure,
+) -> Result<(), StorageError> {
     let health = &failure.health;
     let change = connection::ActiveModel {
         status: Set(failure.status.as_str().to_owned()),

@@ -16,7 +16,7 @@ use tokend_model::{
 use tokend_storage::Storage;
 
 use crate::{
-    attempts::MINUTE,
+    attempts::{MINUTE, claimed, commit, renewed},
     rig::Rig,
     sample::{at, connector, new_connection, stored_connector, stranger, user, workspace},
 };
@@ -25,6 +25,8 @@ cases!(
     what_is_due_is_shared_out_among_workspaces,
     what_is_taken_is_put_off,
     what_may_be_in_doubt_is_put_off_for_a_moment_only,
+    what_was_taken_is_due_again_when_its_taker_says,
+    what_somebody_did_since_is_left_as_it_is,
     two_never_take_the_same,
     what_cannot_be_read_holds_nothing_up,
     one_whose_row_is_locked_is_left_out,
@@ -117,7 +119,7 @@ async fn what_may_be_in_doubt_is_put_off_for_a_moment_only(rig: Rig) {
             .await;
         if name == "grace" {
             // Somebody claimed it, and died over it.
-            crate::attempts::claimed(&rig, &new, 1, MINUTE).await;
+            claimed(&rig, &new, 1, MINUTE).await;
             rig.execute("UPDATE connections SET renewal_time = 1").await;
         }
     }
@@ -128,7 +130,74 @@ async fn what_may_be_in_doubt_is_put_off_for_a_moment_only(rig: Rig) {
         let read = Connections::get(&rig.storage, &workspace(), &one.connection_id).await;
         let next = read.unwrap().unwrap().0.renewal_time.unwrap();
         assert!(next >= before && next < before + MINUTE, "{next}");
+        assert_eq!((one.next_time, one.is_pressing), (next, true));
     }
+}
+
+/// When a connection is due.
+async fn next_time(rig: &Rig, id: &ConnectionId) -> Timestamp {
+    let read = Connections::get(&rig.storage, &workspace(), id).await;
+    read.unwrap().unwrap().0.renewal_time.unwrap()
+}
+
+async fn what_was_taken_is_due_again_when_its_taker_says(rig: Rig) {
+    let storage = &rig.storage;
+    stored_connector(storage).await;
+    let time = past(&rig, HOUR).await;
+    let other = due(storage, workspace(), "grace", time + 2 * HOUR).await;
+    let untouched = next_time(&rig, &other.id).await;
+    due(storage, workspace(), "ada", time).await;
+    let taken = take(&rig, share(9, 9)).await.remove(0);
+    let id = &taken.connection_id;
+    assert_eq!(taken.next_time, next_time(&rig, id).await);
+    assert!(!taken.is_pressing);
+    for wait in [MINUTE, 2 * HOUR] {
+        let before = storage.database_time().await.unwrap();
+        let present = DueRenewal {
+            next_time: next_time(&rig, id).await,
+            ..taken.clone()
+        };
+        storage.put_off(&present, wait).await.unwrap();
+        let after = storage.database_time().await.unwrap();
+        let next = next_time(&rig, id).await;
+        assert!(next >= before + wait && next <= after + wait, "{next}");
+    }
+    assert_eq!(next_time(&rig, &other.id).await, untouched);
+}
+
+async fn what_somebody_did_since_is_left_as_it_is(rig: Rig) {
+    let storage = &rig.storage;
+    stored_connector(storage).await;
+    let time = past(&rig, HOUR).await;
+    let new = due(storage, workspace(), "ada", time).await;
+    let taken = take(&rig, share(9, 9)).await.remove(0);
+    let strangers = DueRenewal {
+        workspace: stranger(),
+        ..taken.clone()
+    };
+    storage.put_off(&strangers, MINUTE).await.unwrap();
+    assert_eq!(next_time(&rig, &new.id).await, taken.next_time);
+    // Taken by somebody else, claimed, renewed, and not to be renewed any more.
+    rig.execute("UPDATE connections SET renewal_time = 1").await;
+    let again = take(&rig, share(9, 9)).await.remove(0);
+    let stands = async || {
+        let next = next_time(&rig, &new.id).await;
+        storage.put_off(&taken, MINUTE).await.unwrap();
+        assert_eq!(next_time(&rig, &new.id).await, next);
+    };
+    stands().await;
+    let claim = claimed(&rig, &new, 1, 2 * MINUTE).await;
+    storage.put_off(&again, MINUTE).await.unwrap();
+    stands().await;
+    commit(&rig, &claim, &renewed()).await;
+    storage.put_off(&again, MINUTE).await.unwrap();
+    stands().await;
+    assert_eq!(next_time(&rig, &new.id).await, at(5000));
+    rig.execute("UPDATE connections SET renewal_time = NULL")
+        .await;
+    storage.put_off(&again, MINUTE).await.unwrap();
+    let read = Connections::get(storage, &workspace(), &new.id).await;
+    assert_eq!(read.unwrap().unwrap().0.renewal_time, None);
 }
 
 async fn what_is_taken_is_put_off(rig: Rig) {
@@ -271,15 +340,26 @@ async fn what_was_there_before_gets_a_first_time(rig: Rig) {
     let pending = rig.storage.pending_migrations().await.unwrap();
     assert_eq!(pending, ["m0003_renewals_and_orphans"]);
     rig.storage.migrate().await.unwrap();
+    let all = [&hour.id, &endless.id, &final_one.id, &ended.id];
+    first_times(&rig, all).await;
+    assert_eq!(rig.storage.schedule_missed().await.unwrap(), 0);
+    // A replica of the release before stores none.
+    rig.execute("UPDATE connections SET renewal_time = NULL")
+        .await;
+    assert_eq!(rig.storage.schedule_missed().await.unwrap(), 2);
+    first_times(&rig, all).await;
+}
+
+async fn first_times(rig: &Rig, [hour, endless, final_one, ended]: [&ConnectionId; 4]) {
     // Received at 1, for an hour; or kept alive after 6.5 days.
     let milliseconds = |time: Timestamp| time.timestamp_millis();
-    for (new, expected) in [
+    for (id, expected) in [
         (hour, Some(milliseconds(at(1)) + 3_599_000 * 7 / 10)),
         (endless, Some(milliseconds(at(1)) + 561_600_000)),
         (final_one, None),
         (ended, None),
     ] {
-        let read = Connections::describe(&rig.storage, &workspace(), &new.id).await;
+        let read = Connections::describe(&rig.storage, &workspace(), id).await;
         let time = read.unwrap().unwrap().renewal_time;
         assert_eq!(time.map(milliseconds), expected);
     }

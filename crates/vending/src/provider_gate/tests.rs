@@ -135,7 +135,11 @@ async fn callers_do_not_stand_behind_what_is_scheduled() {
         calls_per_second: 1,
         ..GateOptions::default()
     });
-    let renewal = || async { drop(enter(&gate, Urgency::Scheduled, LONG).await) };
+    let renewal = || async {
+        while let Err(closed) = enter(&gate, Urgency::Scheduled, LONG).await {
+            tokio::time::sleep(closed.retry_after).await;
+        }
+    };
     let backlog = join_all((0..200).map(|_| renewal()));
     let callers = async {
         // One caller each five seconds, while the backlog always stands there.
@@ -150,6 +154,52 @@ async fn callers_do_not_stand_behind_what_is_scheduled() {
         _ = backlog => panic!("the backlog is gone"),
         () = callers => {}
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_of_what_nobody_waits_for_stand_in_line() {
+    let gate = gate(GateOptions {
+        calls_per_second: 1,
+        ..GateOptions::default()
+    });
+    let start = Instant::now();
+    let busy = Closed {
+        retry_after: SECOND * 8,
+        because: ClosedBecause::Busy,
+    };
+    let enter_all = |urgency| {
+        let gate = &gate;
+        join_all((0..40).map(move |_| async move {
+            let outcome = enter(gate, urgency, SECOND * 2).await;
+            (outcome.err(), start.elapsed())
+        }))
+    };
+    let outcomes = enter_all(Urgency::Scheduled).await;
+    let passed = outcomes.iter().filter(|(closed, _)| closed.is_none());
+    assert_eq!(passed.count(), 2);
+    let refused = outcomes.iter().filter(|(closed, _)| *closed == Some(busy));
+    let at_once = refused.filter(|(_, at)| at.is_zero());
+    assert!(at_once.count() >= 20);
+    // Callers wait, each as long as it likes.
+    let callers = enter_all(Urgency::Asked).await;
+    let waited = callers.iter().filter(|(_, at)| !at.is_zero());
+    assert!(waited.count() >= 39);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_does_not_come_back_soon() {
+    let gate = gate(GateOptions::default());
+    fail_until_closed(&gate).await;
+    let scheduled = || enter(&gate, Urgency::Scheduled, SECOND);
+    let closed = |seconds, because| Closed {
+        retry_after: SECOND * seconds,
+        because,
+    };
+    let away = closed(30, ClosedBecause::NotAnswering);
+    assert_eq!(scheduled().await.err(), Some(away));
+    gate.pause(&client("a"), SECOND * 60);
+    let asked_to_wait = closed(75, ClosedBecause::AskedToWait);
+    assert_eq!(scheduled().await.err(), Some(asked_to_wait));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,12 +301,15 @@ async fn p_11_a_provider_that_comes_back_gets_no_burst_and_is_found_soon() {
     let start = Instant::now();
     let back = start + SECOND * 3600;
     let begun = Mutex::new(Vec::new());
-    let call = |_| async {
+    let (gate, begun_at) = (&gate, &begun);
+    let call = |number: u32| async move {
+        // The gate's chance is the same for all, so that they would come back together.
+        let apart = SECOND * number / 50;
         loop {
-            match enter(&gate, Urgency::Scheduled, SECOND * 10).await {
+            match enter(gate, Urgency::Scheduled, SECOND * 10).await {
                 Ok(pass) => {
                     let at = Instant::now();
-                    if let Ok(mut begun) = begun.lock() {
+                    if let Ok(mut begun) = begun_at.lock() {
                         begun.push(at);
                     }
                     tokio::time::sleep(SECOND / 10).await;
@@ -265,11 +318,11 @@ async fn p_11_a_provider_that_comes_back_gets_no_burst_and_is_found_soon() {
                     }
                     pass.unanswered();
                 }
-                Err(closed) => tokio::time::sleep(closed.retry_after).await,
+                Err(closed) => tokio::time::sleep(closed.retry_after + apart).await,
             }
         }
     };
-    join_all((0..CALLS).map(call)).await;
+    join_all((0..).take(CALLS).map(call)).await;
     let begun = begun.into_inner().unwrap_or_default();
     let (during, after): (Vec<_>, Vec<_>) = begun.into_iter().partition(|at| *at < back);
     // One call in four seconds, of which none lengthens the pause beyond that.
@@ -287,7 +340,8 @@ async fn p_11_a_provider_that_comes_back_gets_no_burst_and_is_found_soon() {
             window[0] - back
         );
     }
-    assert!(after[CALLS - 1] - back < SECOND * 30);
+    // All have come back after half a minute at the latest, one after the other, and had their turn.
+    assert!(after[CALLS - 1] - back < SECOND * 60);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokend_model::{
-    ConnectionId, SILENCE, Timestamp,
+    ConnectionId, ConnectionStatus, SILENCE, Timestamp,
     ports::{Claim, ClaimOutcome, ClaimRequest, Claimed, Orphan, RefreshFailure},
 };
 
@@ -94,11 +94,17 @@ impl Tables {
             return false;
         };
         standing.close(claim.epoch);
+        let not_over = failure.status == ConnectionStatus::Error && row.successor().is_some();
         let connection = &mut row.connection;
         connection.status = failure.status;
         connection.status_reason.clone_from(&failure.status_reason);
         connection.refresh_health = failure.health.clone();
         connection.renewal_time = failure.renewal_time;
+        if not_over {
+            connection.status = ConnectionStatus::Expired;
+            connection.refresh_health.retry_time = None;
+            connection.renewal_time = Some(Timestamp::UNIX_EPOCH);
+        }
         if let Some((registration, until)) = &failure.pause {
             let longest = self.pauses.entry(registration.clone()).or_insert(*until);
             *longest = (*longest).max(*until);
