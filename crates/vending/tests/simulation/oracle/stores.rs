@@ -8,7 +8,10 @@ use tokend_model::{
 };
 
 use super::Pause;
-use crate::world::{World, tables::Tables};
+use crate::world::{
+    World,
+    tables::{Row, Tables},
+};
 
 impl World {
     /// A claim on a connection where an attempt was open, or not.
@@ -98,10 +101,9 @@ impl World {
             (_, None) => self.violated("P-30", &format!("{id} is never renewed again")),
             (_, Some(_)) => {}
         }
-        if failure.status != ConnectionStatus::Error {
-            return;
-        }
-        let Some(row) = tables.rows.get(id) else {
+        // What became of it counts: the store does not end a connection whose successor has come.
+        let ended = |row: &&Row| row.connection.status == ConnectionStatus::Error;
+        let Some(row) = tables.rows.get(id).filter(ended) else {
             return;
         };
         let known = row.orphans.iter().map(|late| &late.orphan.credential);
