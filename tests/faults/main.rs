@@ -1,6 +1,6 @@
 //! Faults: several real `tokend serve` processes on one PostgreSQL, killed, stopped and restarted under load. The
 //! simulator runs in the test's own process, so that its ledger tells what is true. Short forms run with all tests;
-//! `make rig-crash`, `rig-burst`, `rig-restart` and `rig-pause` run the long ones.
+//! `make rig-crash`, `rig-burst`, `rig-restart`, `rig-pause`, `rig-outage`, `rig-failover` and `rig-clocks` run the long ones.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -78,7 +78,7 @@ impl Guard {
             .check()
             .await
             .map_err(|_| crate::StartError::Storage)?;
-        if false && !remembers && guard.begins_in_the_dark() {
+        if !remembers && guard.begins_in_the_dark() {
             tracing::warn!(
                 file = %guard.settings.file.display(),
                 "nothing here remembers how far the database had come: that it was restored from a backup while no \
@@ -94,7 +94,6 @@ impl Guard {
         let shown = match (self.deployments.deployment().await?, &ours) {
             (None, _) => {
                 if let Some(seen) = self.seen()
-                    && false
                     && self.deployments.holds_connections().await?
                 {
                     // Every database we saw says whose it is: this one is from before it did.

@@ -106,7 +106,7 @@ impl Storage {
                 .test_before_acquire(false)
                 .before_acquire(|connection, _| {
                     Box::pin(async move {
-                        let answered = timeout(ON_ITS_WAY * 400, connection.ping()).await;
+                        let answered = timeout(ON_ITS_WAY, connection.ping()).await;
                         let silent = |_| io::Error::from(io::ErrorKind::TimedOut);
                         answered.map_err(silent).map_err(sqlx::Error::from)??;
                         Ok(true)

@@ -76,7 +76,7 @@ impl Cluster {
             primary,
             standby: first,
         };
-        cluster.await_standby(standby).await;
+        cluster.follow(standby).await;
         Some(cluster)
     }
 
@@ -111,7 +111,7 @@ impl Cluster {
         let (port, number) = (self.primary.port, self.servers);
         self.standby = Self::copy(&self.folder, &self.password, port, number).await;
         self.servers += 1;
-        self.await_standby(Standby::Synchronous).await;
+        self.follow(Standby::Synchronous).await;
     }
 
     /// A standby of the server on this port.
@@ -137,7 +137,7 @@ impl Cluster {
     }
 
     /// Makes the primary wait for its standby at each commit, or not, once that has caught up.
-    async fn await_standby(&self, standby: Standby) {
+    pub(super) async fn follow(&self, standby: Standby) {
         let mut primary = self.connect("postgres").await;
         let (names, state) = match standby {
             Standby::Synchronous => ("standby", "sync"),
@@ -204,7 +204,7 @@ impl Server {
     /// SIGKILL for the server and all processes that it started: none may finish what it was at.
     async fn kill(&mut self) {
         let parent = self.process.id().unwrap().to_string();
-        send("STOP", &[parent.clone()]).await;
+        send("STOP", std::slice::from_ref(&parent)).await;
         let children = Command::new("pgrep").args(["-P", &parent]).output().await;
         let children = String::from_utf8(children.unwrap().stdout).unwrap();
         let mut all: Vec<_> = children.lines().map(str::to_owned).collect();
@@ -213,18 +213,12 @@ impl Server {
         self.process.wait().await.unwrap();
     }
 
-    /// Ends it at once, but so that nothing of it stays.
+    /// Ends it at once, but so that nothing of it stays; one that is dead already stays so.
     fn quit(&mut self) {
-        if let Some(id) = self.process.id() {
-            let mut quit = std::process::Command::new("kill");
-            _ = quit.args(["-s", "QUIT", &id.to_string()]).status();
-            for _ in 0..500 {
-                if !matches!(self.process.try_wait(), Ok(None)) {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
+        let mut stop = std::process::Command::new(RIG);
+        stop.args(["with", "pg_ctl", "stop", "--mode=immediate", "--silent"]);
+        stop.args(["--pgdata", &text(&self.data)]);
+        _ = stop.stderr(Stdio::null()).status();
     }
 }
 

@@ -26,7 +26,7 @@ const NOTICED: Duration = Duration::from_millis(100);
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_a_slow_database_is_not_noticed_by_who_does_not_need_it() {
     let Some(_turn) = turn().await else { return };
-    let lasts = Duration::from_secs(asked("SLOW_SECONDS", 6));
+    let lasts = Duration::from_secs(asked("SLOW_SECONDS", 4));
     let fleet = Fleet::start(FleetOptions {
         replicas: 1,
         settings: vec![("database.acquire_timeout_seconds", ACQUIRE.to_string())],

@@ -81,8 +81,8 @@ impl DeploymentRecord {
 
 /// What is on the disk is the old content or the new, whoever else writes and whenever the power goes.
 fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
-    let beside = file.with_extension(format!("{}.new", std::process::id()));
-    let written = File::create(&beside).and_then(|mut new| {
+    let beside = file.with_extension(format!("{}.new", Uuid::now_v7()));
+    let written = File::create_new(&beside).and_then(|mut new| {
         new.write_all(content)?;
         new.sync_all()?;
         fs::rename(&beside, file)

@@ -88,7 +88,7 @@ pub(crate) async fn claim(
     let seen = storage.seen.get();
     let circumstances = circumstances(transaction, &request).await?;
     let shown = circumstances.deployment();
-    if false && !is_still(seen.as_ref(), shown.as_ref()) {
+    if !is_still(seen.as_ref(), shown.as_ref()) {
         return Ok(ClaimOutcome::NotOurs);
     }
     if let Some(shown) = shown.filter(|_| seen.is_some()) {

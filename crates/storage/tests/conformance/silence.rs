@@ -33,7 +33,8 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// A way to the server whose connections fall silent and never speak again; those that are made later work.
 struct Network {
-    dark: watch::Sender<bool>,
+    /// How often it fell silent or was back: it works at an even number.
+    turns: watch::Sender<u32>,
     storage: Storage,
 }
 
@@ -44,14 +45,17 @@ impl Network {
         let server = format!("{host}:{port}");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let dark = watch::Sender::new(false);
-        let seen = dark.subscribe();
+        let turns = watch::Sender::new(0);
+        let seen = turns.subscribe();
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let (server, mut seen) = (server.clone(), seen.clone());
+                let made = *seen.borrow();
                 tokio::spawn(async move {
                     let mut far = TcpStream::connect(server).await.unwrap();
-                    let silence = async { drop(seen.wait_for(|dark| *dark).await) };
+                    let silence = async {
+                        drop(seen.wait_for(|turns| *turns > made || turns % 2 == 1).await)
+                    };
                     tokio::select! {
                         biased;
                         () = silence => pending().await,
@@ -72,14 +76,22 @@ impl Network {
             keyring(),
         );
         Self {
-            dark,
+            turns,
             storage: storage.await.unwrap(),
         }
     }
 
+    fn fall_silent(&self) {
+        self.turns.send_modify(|turns| *turns += 1);
+    }
+
+    fn be_back(&self) {
+        self.turns.send_modify(|turns| *turns += 1);
+    }
+
     /// Waits until it works again, which has to be soon.
     async fn is_back(&self) {
-        self.dark.send_replace(false);
+        self.be_back();
         let back = Instant::now();
         while self.storage.database_time().await.is_err() {
             assert!(back.elapsed() < SOON, "still out of reach");
@@ -124,7 +136,7 @@ async fn what_was_begun_when_the_network_fell_silent_is_given_up() {
             (statement.err(), transactions)
         });
         until_waiting(&rig).await;
-        network.dark.send_replace(true);
+        network.fall_silent();
         let (statement, transactions) = timeout(LONG, begun).await.unwrap().unwrap();
         assert!(matches!(statement, Some(StorageError::Unavailable(_))));
         for transaction in transactions {
@@ -146,7 +158,7 @@ async fn callers_who_do_not_wait_that_long_leave_nothing_occupied() {
             join_all((0..PLACES).map(|_| storage.deployment())).await;
         });
         until_waiting(&rig).await;
-        network.dark.send_replace(true);
+        network.fall_silent();
         begun.abort();
         let outage = Instant::now();
         // What runs beside the calls finds out.
@@ -165,8 +177,8 @@ async fn whatever_falls_silent_unused_is_noticed_by_who_comes_next() {
     on_a_network(|_, network| async move {
         let all = (0..PLACES).map(|_| network.storage.beat("first"));
         join_all(all).await;
-        network.dark.send_replace(true);
-        network.dark.send_replace(false);
+        network.fall_silent();
+        network.be_back();
         // None of these meets an error: there are other connections to be had.
         let all = (0..PLACES).map(|_| network.storage.beat("first"));
         for beat in timeout(SOON, join_all(all)).await.unwrap() {
