@@ -119,7 +119,7 @@ async fn p25_a_flood_in_one_workspace_does_not_hold_up_another() {
     import_many(&tokend, Class::Strict, "flood", FLOOD).await;
     tokend.operator = own;
     let faults = tokend.simulator.faults_of(&client_of("flood"));
-    faults.always(Endpoint::Token, Some(Fault::Delay(Duration::from_secs(1))));
+    faults.always(Endpoint::Token, Some(Fault::Delay(Duration::from_secs(3))));
     // The flood was due first.
     let due = format!(
         "UPDATE connections SET renewal_time = {NOW} - CASE workspace WHEN 'flooded' THEN 60000 ELSE 1 END"

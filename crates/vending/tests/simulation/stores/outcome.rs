@@ -9,6 +9,9 @@ use tokend_model::{
     ports::{ClaimOutcome, CommitOutcome, DueRenewal, KeptGeneration, Orphan},
 };
 
+/// Longer than a sequence, in seconds.
+const LONG_PAST: i64 = 1_000_000;
+
 type Found = Option<(Connection, Option<Credential>)>;
 
 /// What an operation came to.
@@ -120,5 +123,6 @@ fn round(time: &mut Option<Timestamp>, now: Timestamp) {
 pub(super) fn rounded(time: Timestamp, now: Timestamp) -> Timestamp {
     let milliseconds = (time - now).num_milliseconds();
     let seconds = (milliseconds + 500).div_euclid(1000);
-    Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    // What is to come before all else has no time of its own, and cannot be made older.
+    Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds.max(-LONG_PAST))
 }
