@@ -138,7 +138,8 @@ pub(crate) async fn tidy(vending: Vending, storage: Arc<Storage>, stop: Cancella
     while waited(TIDY, &stop).await {
         let changes = vending.forget_old_changes().await;
         let orphans = storage.purge_orphans().await;
-        if changes.is_err() || orphans.is_err() {
+        let pauses = storage.purge_pauses().await;
+        if changes.is_err() || orphans.is_err() || pauses.is_err() {
             tracing::warn!("old rows are left for the next time");
         }
         match storage.schedule_missed().await {

@@ -137,6 +137,11 @@ impl Storage {
     pub async fn purge_orphans(&self) -> Result<u64, StorageError> {
         orphans::purge(&self.database).await
     }
+
+    /// Removes the pauses of clients that are over; answers how many went.
+    pub async fn purge_pauses(&self) -> Result<u64, StorageError> {
+        failure::purge_pauses(&self.database).await
+    }
 }
 
 /// A revoked connection has nothing left to redeem, though its generation stays.

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
     sea_query::{CaseStatement, Expr, ExprTrait, OnConflict},
 };
 use tokend_keyring::Keyring;
@@ -14,6 +14,7 @@ use tokend_model::{
 use super::{CLAIM_CLOSED, lock_claimed, of_connection, orphans, own};
 use crate::{
     columns::milliseconds,
+    connect::clock,
     entities::{
         client_pause::{self, Column},
         connection, orphan, refresh_claim,
@@ -99,6 +100,17 @@ async fn record(
         Some((registration, until)) => pause(transaction, registration, *until).await,
         None => Ok(()),
     }
+}
+
+/// Removes pauses that are over; answers how many.
+pub(crate) async fn purge_pauses<C: ConnectionTrait>(connection: &C) -> Result<u64, StorageError> {
+    let now = Expr::cust(clock(connection.get_database_backend()));
+    let result = client_pause::Entity::delete_many()
+        .filter(Expr::col(Column::UntilTime).lt(now))
+        .exec(connection)
+        .await
+        .map_err(by_meaning)?;
+    Ok(result.rows_affected)
 }
 
 /// Keeps the later end where the client is paused already.

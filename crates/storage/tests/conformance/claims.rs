@@ -31,6 +31,7 @@ cases!(
     a_heartbeat_keeps_a_claim,
     a_second_call_gets_a_later_deadline,
     a_pause_is_for_all_of_a_client,
+    pauses_that_are_over_are_forgotten,
     the_later_end_of_a_pause_counts,
     another_generation_cannot_be_claimed,
     the_time_told_is_the_one_that_claims_go_by,
@@ -331,6 +332,19 @@ async fn a_pause_is_for_all_of_a_client(rig: Rig) {
     rig.execute("UPDATE client_pauses SET until_time = until_time - 60000")
         .await;
     claimed(&rig, &neighbour, 1, MINUTE).await;
+}
+
+async fn pauses_that_are_over_are_forgotten(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let refused = claimed(&rig, &new, 1, MINUTE).await;
+    let now = rig.storage.database_time().await.unwrap();
+    let mut asked = failure();
+    asked.pause = Some((registration(), now + MINUTE));
+    rig.storage.fail(&refused, &asked).await.unwrap();
+    assert_eq!(rig.storage.purge_pauses().await.unwrap(), 0);
+    rig.execute("UPDATE client_pauses SET until_time = until_time - 60001")
+        .await;
+    assert_eq!(rig.storage.purge_pauses().await.unwrap(), 1);
 }
 
 async fn the_later_end_of_a_pause_counts(rig: Rig) {
