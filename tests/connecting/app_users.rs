@@ -254,7 +254,11 @@ async fn missing_consent_comes_with_a_link_that_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_grant_comes_with_a_link_that_revives_the_connection() {
-    let tokend = Tokend::start(Options::default()).await;
+    let tokend = Tokend::start(Options {
+        configure: |config| config.vending.confirm_after_seconds = 1,
+        ..Options::default()
+    })
+    .await;
     let connection = tokend.connect_user("ada").await;
     tokend.simulator.revoke_by_user("user-1");
     let complaint = || v1::GetCurrentAppUserConnectionRequest {
