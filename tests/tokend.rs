@@ -25,6 +25,8 @@ pub struct Options {
     pub database: Database,
     /// How its provider behaves.
     pub behaviour: Behaviour,
+    /// What its integration type says about refresh tokens.
+    pub rotation: &'static str,
     /// Changes its configuration before it starts.
     pub configure: fn(&mut Config),
 }
@@ -45,6 +47,7 @@ pub struct Tokend {
     pub backend_key: String,
     /// Where its files are.
     pub home: TempDir,
+    rotation: &'static str,
     server: Server,
 }
 
@@ -53,6 +56,7 @@ impl Default for Options {
         Self {
             database: Database::Sqlite,
             behaviour: Behaviour::default(),
+            rotation: "strict",
             configure: |_| {},
         }
     }
@@ -104,6 +108,7 @@ impl Tokend {
             operator_key,
             backend_key,
             home,
+            rotation: options.rotation,
             server,
         };
         let connectors = tokend.connectors();
@@ -186,7 +191,8 @@ impl Tokend {
             ],
             integration_types: vec![v1::IntegrationTypeDefinition {
                 integration_type: "simshared".to_owned(),
-                toml: definition(self.simulator.base_url()),
+                toml: definition(self.simulator.base_url())
+                    .replace("\"strict\"", &format!("{:?}", self.rotation)),
             }],
             ..Default::default()
         }

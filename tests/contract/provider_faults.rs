@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokend_api::v1;
-use tokend_simulator::{Endpoint, Fault};
+use tokend_simulator::{Behaviour, Endpoint, Fault, Rotation};
 use tokend_tests::Options;
 use tonic::{Code, Status};
 
@@ -147,9 +147,11 @@ async fn a_failing_provider_is_not_called_for_each_caller() {
     for _ in 0..20 {
         let status = refused(tokend.get().await, Code::Unavailable, UNAVAILABLE);
         let delay = retry_delay(&status).unwrap();
-        assert!(delay > Duration::from_secs(500), "{delay:?}");
+        // Who waits may try again soon, so that the provider's return is noticed.
+        assert!(delay <= Duration::from_secs(3), "{delay:?}");
     }
-    assert_eq!(ledger.token_calls(), calls + 1);
+    let made = ledger.token_calls() - calls;
+    assert!((1..=3).contains(&made), "{made} calls for 20 callers");
     tokend.stop().await;
 }
 
@@ -164,6 +166,12 @@ fn quick() -> Options {
         configure: |config| {
             config.vending.first_pause_seconds = 0;
             config.oauth.timeout_seconds = 1;
+        },
+        // With a strict one each call without an answer would have to be waited for.
+        rotation: "stays_valid",
+        behaviour: Behaviour {
+            rotation: Rotation::None,
+            ..Behaviour::default()
         },
         ..Options::default()
     }

@@ -112,6 +112,7 @@ async fn a_token_without_end_that_callers_report_again_and_again_needs_its_user(
                 issues_refresh_tokens: false,
                 ..Behaviour::default()
             },
+            ..Options::default()
         })
         .await;
         tokend.connect_shared().await;

@@ -31,8 +31,9 @@ pub(crate) struct Guard {
 pub(crate) enum NotOurs {
     /// Nothing outside the database names its deployment.
     #[error(
-        "the database belongs to the deployment '{0}', which nothing here names; set deployment.id to it, or run \
-         'tokend adopt-database'"
+        "the database belongs to the deployment '{0}', which nothing here names. Is this one more replica on that same \
+         database? Then set deployment.id = '{0}'. Is it a copy or a restored backup, and nobody goes on with the \
+         original? Then run 'tokend adopt-database'"
     )]
     Unnamed(String),
     /// It names another.
@@ -156,7 +157,7 @@ impl Guard {
                 Some(why) => {
                     tracing::error!(%why, "no provider is called; valid tokens are vended")
                 }
-                None => tracing::warn!("the database is ours again; providers are called"),
+                None => tracing::warn!("the database is known to be ours; providers are called"),
             }
         }
         self.vends_only.store(refused.is_some(), Ordering::SeqCst);
@@ -222,12 +223,11 @@ pub(crate) async fn adopt(
 ) -> Result<Deployment, crate::StartError> {
     let storage = |_| crate::StartError::Storage;
     let seen = DeploymentRecord::read(&settings.file)?;
-    let present = deployments.deployment().await.map_err(storage)?;
-    let id = match (&settings.id, &seen, &present) {
-        (id, _, _) if !id.is_empty() => id.clone(),
-        (_, Some(seen), _) => seen.id.clone(),
-        (_, None, Some(present)) => present.id.clone(),
-        (_, None, None) => Uuid::now_v7().to_string(),
+    let id = match (&settings.id, &seen) {
+        (id, _) if !id.is_empty() => id.clone(),
+        (_, Some(seen)) => seen.id.clone(),
+        // Not under its present name: the original may still go by that.
+        (_, None) => Uuid::now_v7().to_string(),
     };
     let past_pulse = seen.map_or(0, |seen| seen.pulse);
     let adopted = deployments.adopt(&id, past_pulse).await.map_err(storage)?;

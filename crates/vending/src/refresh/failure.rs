@@ -18,8 +18,8 @@ pub(crate) const ROTATION_LOST: &str = "ROTATION_LOST";
 /// The most of a provider's Retry-After that is kept to.
 const LONGEST_WAIT: Duration = Duration::from_secs(900);
 
-/// How long a provider is left alone that says 429 and not for how long, spread around this.
-const UNTOLD_WAIT: Duration = Duration::from_secs(30);
+/// How long a provider is left alone that says 429 and not for how long: so many first pauses, spread around that.
+const UNTOLD_WAIT: u32 = 10;
 
 /// How soon a provider that did not answer is tried again for somebody who waits.
 const SOON: Duration = Duration::from_secs(3);
@@ -163,7 +163,10 @@ impl Vending {
     pub(super) fn rate_limit_pause(&self, failure: &TokenFailure) -> Duration {
         match failure.retry_after {
             Some(told) => told.min(LONGEST_WAIT),
-            None => UNTOLD_WAIT.mul_f64(0.5 + self.shared.ports.chance.roll()),
+            None => {
+                let first = self.shared.options.refresh_policy.first_pause;
+                (first * UNTOLD_WAIT).mul_f64(0.5 + self.shared.ports.chance.roll())
+            }
         }
     }
 
