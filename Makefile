@@ -26,6 +26,12 @@ test: ## all tests, on SQLite and a throwaway PostgreSQL, with the real grpcurl 
 test-sqlite: ## the tests that need Rust only
 	tests/rigs/run-tests --sqlite --locked
 
+.PHONY: conformance
+conformance: ## every integration type end to end against its provider's dialect; UPDATE_INTEGRATIONS=1 rewrites docs/integrations.md
+	@mkdir -p target
+	cargo test --locked --package tokend-tests --test conformance -- --nocapture >target/conformance.log 2>&1 || { cat target/conformance.log; exit 1; }
+	@sed -n '/^conformance: types$$/,/^conformance: [0-9]/p' target/conformance.log
+
 .PHONY: model
 model: ## check the refresh protocol exhaustively: every fault at every step, for every provider class
 	@mkdir -p target
@@ -127,4 +133,4 @@ doc: ## build the documentation, warnings are errors
 .PHONY: clean
 clean: ## remove everything that was built or installed here
 	cargo clean
-	rm -rf tests/rigs/oidc-provider/node_modules
+	rm -rf tests/rigs/oidc-provider/node_modules tests/rigs/typescript/node_modules

@@ -39,7 +39,8 @@ impl ErrorReason {
             | Self::ConnectorDisabled
             | Self::ClientRejected
             | Self::AuthorizationFailed
-            | Self::DatabaseNotAdopted => Code::FailedPrecondition,
+            | Self::DatabaseNotAdopted
+            | Self::AccountChanged => Code::FailedPrecondition,
             Self::ProviderUnavailable
             | Self::ProviderRateLimited
             | Self::ProviderMisbehaved

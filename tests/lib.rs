@@ -10,8 +10,10 @@ mod answers;
 mod database;
 mod logs;
 mod tokend;
+mod two_tokens;
 
 pub use answers::{eventually, refused};
 pub use database::{Database, databases};
 pub use logs::captured_logs;
 pub use tokend::{AUDIENCE, Options, Tokend, definition, for_user, reason};
+pub use two_tokens::{Books, TwoTokens};

@@ -215,6 +215,7 @@ impl Tokend {
         let complete = v1::CompleteAuthorizationRequest {
             authorization_id: started.authorization_id,
             completion_token: started.completion_token,
+            ..Default::default()
         };
         admin
             .complete_authorization(complete)

@@ -1,5 +1,7 @@
-//! Makes cargo notice a file that is added to `types/` or taken away.
+//! Makes cargo notice a file that is added to `types/` or `providers/` or taken away.
 
 fn main() {
-    println!("cargo::rerun-if-changed=types");
+    for folder in ["types", "providers"] {
+        println!("cargo::rerun-if-changed={folder}");
+    }
 }

@@ -1,6 +1,7 @@
 //! `connect`, `get`, `connections list`: from a folder of files to a token.
 
 use tokend_simulator::{Browser, Consent, Simulator, SimulatorOptions};
+use tokend_tests::TwoTokens;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Child,
@@ -14,7 +15,7 @@ async fn an_account_is_connected_and_its_token_printed_alone() {
     let mut home = Home::new();
     let _served = home.serve().await;
     write_connectors(&home, &simulator);
-    home.succeed(&["connectors", "push"]).await;
+    home.succeed(&["connectors", "push", "--yes"]).await;
 
     let early = home.run(&["get", "simshared"]).await;
     assert_eq!((early.code, early.stdout.as_str()), (1, ""), "{early:?}");
@@ -79,7 +80,7 @@ async fn a_refused_consent_is_an_error_and_json_a_connection() {
     let mut home = Home::new();
     let _served = home.serve().await;
     write_connectors(&home, &simulator);
-    home.succeed(&["connectors", "push"]).await;
+    home.succeed(&["connectors", "push", "--yes"]).await;
 
     simulator.change(|behaviour| behaviour.consent = Consent::Denied);
     let denied = connect(&home, &["connect", "simshared", "--no-browser"]).await;
@@ -98,6 +99,40 @@ async fn a_refused_consent_is_an_error_and_json_a_connection() {
         used["connections"][0]["connectionId"],
         printed["connectionId"]
     );
+}
+
+#[tokio::test]
+async fn a_second_token_is_got_by_its_name() {
+    let (provider, mut home) = (TwoTokens::start().await, Home::new());
+    let _served = home.serve().await;
+    home.write("connectors/secrets/duo", "a secret of no worth");
+    home.write("connectors/duo.toml", &provider.definition());
+    let connector = |scopes: &str| {
+        format!(
+            "{{\"clientId\": \"duo\", \"clientSecretFile\": \"secrets/duo\", \"scopes\": {scopes}}}"
+        )
+    };
+    home.write("connectors/duo.jsonc", &connector("[\"chat\"]"));
+    home.succeed(&["connectors", "push", "--yes"]).await;
+    connect(&home, &["connect", "duo", "--no-browser"]).await;
+    let early = home.run(&["get", "duo", "--token", "user"]).await;
+    assert_eq!((early.code, early.stdout.as_str()), (1, ""), "{early:?}");
+    assert!(early.stderr.contains("SCOPE_NOT_GRANTED"), "{early:?}");
+    let table = home.succeed(&["connections", "list"]).await.stdout;
+    assert!(!table.contains("TOKEN"), "{table}");
+
+    let both = connector("[\"chat\", \"user:search\"]");
+    home.write("connectors/duo.jsonc", &both);
+    home.succeed(&["connectors", "push", "--yes"]).await;
+    let again = ["connect", "duo", "--no-browser"];
+    let connected = connect(&home, &again).await;
+    assert_eq!(connected.code, 0, "{connected:?}");
+    let main = home.succeed(&["get", "duo"]).await.stdout;
+    let user = home.succeed(&["get", "duo", "--token", "user"]).await;
+    assert!(!user.stdout.trim().is_empty());
+    assert_ne!(user.stdout, main);
+    let table = home.succeed(&["connections", "list"]).await.stdout;
+    assert!(table.contains("TOKEN") && table.contains("user"), "{table}");
 }
 
 #[tokio::test]

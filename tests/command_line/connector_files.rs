@@ -34,7 +34,7 @@ pub(crate) fn write_connectors(home: &Home, simulator: &Simulator) {
 }
 
 #[tokio::test]
-async fn a_folder_is_pushed_once_planned_first() {
+async fn a_folder_is_pushed_once_planned_and_agreed_to() {
     let simulator = Simulator::start(SimulatorOptions::default()).await.unwrap();
     let mut home = Home::new();
     let _served = home.serve().await;
@@ -46,7 +46,14 @@ async fn a_folder_is_pushed_once_planned_first() {
     assert!(planned.stderr.contains("dry run"), "{}", planned.stderr);
     assert_eq!(state(&home).await, before, "a dry run changed something");
 
-    let pushed = home.succeed(&["connectors", "push"]).await;
+    // Nobody can be asked here.
+    let unasked = home.run(&["connectors", "push"]).await;
+    assert_eq!(unasked.code, 2, "{unasked:?}");
+    assert_eq!(unasked.stdout, planned.stdout, "the plan is not shown");
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    assert_eq!(state(&home).await, before, "nobody agreed to that");
+
+    let pushed = home.succeed(&["connectors", "push", "--yes"]).await;
     let row = pushed.stdout.lines().nth(1).unwrap();
     assert!(row.starts_with("create  simshared"), "{}", pushed.stdout);
     assert!(
@@ -61,11 +68,17 @@ async fn a_folder_is_pushed_once_planned_first() {
     );
 
     assert_ne!(state(&home).await, before, "the push cannot be seen");
+    // What changes nothing needs no yes.
     let again = home
-        .succeed(&["connectors", "push", "connectors", "--json"])
-        .await
-        .json();
+        .succeed(&["connectors", "push", "connectors", "--json", "--no-connect"])
+        .await;
+    assert!(!again.stderr.contains("tokend connect"), "{}", again.stderr);
+    let again = again.json();
     assert_eq!(again["changes"][0]["action"], "PLANNED_ACTION_UNCHANGED");
+    assert_eq!(
+        again["integrationTypes"][0]["action"],
+        "PLANNED_ACTION_UNCHANGED"
+    );
     let secret = std::fs::read_to_string(home.path("connectors/secrets/simshared")).unwrap();
     assert!(!again.to_string().contains(secret.trim()));
 }
@@ -89,7 +102,7 @@ async fn a_malformed_file_is_told_with_file_and_line_and_nothing_is_changed() {
             "slack.json",
             "{\n  \"clientId\": \"a\",\n  \"scope\": []\n}",
             3,
-            "allowed are integrationType, connectorId",
+            "allowed are $schema, integrationType, connectorId",
         ),
         (
             "slack.json",
@@ -138,9 +151,9 @@ async fn a_malformed_file_is_told_with_file_and_line_and_nothing_is_changed() {
             "slack.json",
             "{\n  \"scopes\": [\"a\"],\n  \"clientId\": \"\"\n}",
             3,
-            "client_id",
+            "clientId",
         ),
-        ("slack.json", "{\n  \"scopes\": [\"a\"]\n}", 1, "client_id"),
+        ("slack.json", "{\n  \"scopes\": [\"a\"]\n}", 1, "clientId"),
         (
             "slack.json",
             "{\"clientId\": \"a\",\n  \"scopes\": [\"a b\"]\n}",
@@ -155,15 +168,15 @@ async fn a_malformed_file_is_told_with_file_and_line_and_nothing_is_changed() {
         ),
         (
             "slack.json",
-            "{\"clientId\": \"a\",\n  \"connectionConfig\": {\"b\": \"c\"}\n}",
-            2,
-            "b",
+            "{\"clientId\": \"a\",\n  \"connectionConfig\": {\n\"b\": \"c\"}\n}",
+            3,
+            "connectionConfig.b",
         ),
     ];
     for (name, text, line, why) in cases {
         let file = format!("connectors/{name}");
         home.write(&file, text);
-        let ran = home.run(&["connectors", "push"]).await;
+        let ran = home.run(&["connectors", "push", "--yes"]).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (65, ""), "{text}: {ran:?}");
         let place = format!("tokend: {file}:{line}: ");
         assert!(ran.stderr.starts_with(&place), "{place}: {}", ran.stderr);
@@ -171,7 +184,7 @@ async fn a_malformed_file_is_told_with_file_and_line_and_nothing_is_changed() {
         std::fs::remove_file(home.path(&file)).unwrap();
         assert_eq!(state(&home).await, before, "{text} changed something");
     }
-    home.succeed(&["connectors", "push"]).await;
+    home.succeed(&["connectors", "push", "--yes"]).await;
 }
 
 #[tokio::test]
@@ -184,7 +197,7 @@ async fn a_type_that_does_not_read_is_told_with_file_and_line() {
     home.write("connectors/mine.toml", "[about]\ndisplay_nam = \"Mine\"\n");
     let ran = home.run(&["connectors", "push"]).await;
     assert_eq!(ran.code, 65, "{ran:?}");
-    for part in ["mine.toml", "line 2", "display_name"] {
+    for part in ["connectors/mine.toml:2: ", "display_name"] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
     assert_eq!(state(&home).await, before);
@@ -216,7 +229,9 @@ async fn what_is_available_is_a_table_or_json() {
         .succeed(&["connectors", "list-available", "--json"])
         .await
         .json();
-    let types = printed["integrationTypes"].as_array().unwrap();
+    let keys: Vec<_> = printed.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["integrations"]);
+    let types = printed["integrations"].as_array().unwrap();
     assert_eq!(table.lines().count(), types.len() + 1, "{table}");
     for name in [
         "googlecalendar",
@@ -227,7 +242,7 @@ async fn what_is_available_is_a_table_or_json() {
         "share_point",
     ] {
         assert!(
-            types.iter().any(|row| row["integrationType"] == name),
+            types.iter().any(|row| row["integration_type"] == name),
             "{name}"
         );
         assert!(
@@ -237,6 +252,34 @@ async fn what_is_available_is_a_table_or_json() {
             "{table}"
         );
     }
+    let subdomain = types
+        .iter()
+        .find(|row| row["integration_type"] == "share_point")
+        .map(|row| &row["connection_config_fields"][0])
+        .unwrap();
+    let mut keys: Vec<_> = subdomain.as_object().unwrap().keys().collect();
+    keys.sort();
+    assert_eq!(
+        keys,
+        [
+            "description",
+            "display_name",
+            "name",
+            "placeholder",
+            "required",
+            "validation_error",
+            "validation_pattern"
+        ]
+    );
+    let all = home
+        .succeed(&["connectors", "list-available", "--all", "--json"])
+        .await
+        .json();
+    let has_unlisted = |rows: &Value| {
+        let rows = rows["integrations"].as_array().unwrap();
+        rows.iter().any(|row| row["integration_type"] == "stripe")
+    };
+    assert!(has_unlisted(&all) && !has_unlisted(&printed));
     let calendars = home
         .succeed(&["connectors", "list-available", "--category", "calendar"])
         .await;

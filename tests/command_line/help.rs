@@ -2,7 +2,7 @@
 
 use crate::home::Home;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 17] = [
     &["serve"],
     &["demo"],
     &["migrate"],
@@ -13,9 +13,13 @@ const COMMANDS: [&[&str]; 13] = [
     &["connectors"],
     &["connectors", "list-available"],
     &["connectors", "push"],
+    &["connectors", "pull"],
+    &["connectors", "diff"],
     &["connect"],
     &["get"],
     &["connections", "list"],
+    &["types"],
+    &["types", "generate"],
 ];
 
 #[tokio::test]

@@ -34,10 +34,13 @@ async fn a_file_of_grants_is_imported_and_each_can_be_described() {
     let ran = home
         .succeed(&["connections", "import", "grants.jsonl"])
         .await;
+    let (ids, figures) = ran.stdout.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(
-        (ran.stdout.as_str(), ran.stderr.as_str()),
-        ("imported 40, failed 0\n", "")
+        (figures, ran.stderr.as_str()),
+        ("imported 40, failed 0", "")
     );
+    assert_eq!(ids.lines().count(), 40);
+    assert!(ids.lines().all(|id| id.starts_with("conn_")), "{ids}");
     assert_eq!(simulator.ledger().refreshes(), 40);
     // Renewed since: what is in the file is spent, and importing it again must do no harm.
     home.succeed(&["connections", "import", "grants.jsonl"])
@@ -114,18 +117,20 @@ async fn each_failing_line_is_told_with_its_reason_and_without_its_token() {
 
     let ran = import_from_stdin(&home, &lines, &[]).await;
     assert_eq!(
-        (ran.code, ran.stdout.as_str()),
-        (65, "imported 1, failed 6\n"),
+        (ran.code, ran.stdout.lines().last()),
+        (65, Some("imported 1, failed 6")),
         "{ran:?}"
     );
+    // Two connections are there: the last line's could not be renewed.
+    assert_eq!(ran.stdout.matches("conn_").count(), 2, "{ran:?}");
     for part in [
         "line 2: it ends too early",
         "line 3: unknown field 'refreshTokn'; there are connectorId, appUserId,",
         "line 4: 'expireTime' must be a time",
         "line 5: app_user_id",
         "line 6: there is no connector 'elsewhere'",
-        "line 7: ",
-        "tokend: 6 of 7 were not imported; the first, line 2: it ends too early",
+        "line 7: stored as conn_",
+        "tokend: 5 of 7 were not imported, and 1 are stored, but were not renewed; the first, line 2: it ends too early",
     ] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
@@ -137,7 +142,13 @@ async fn each_failing_line_is_told_with_its_reason_and_without_its_token() {
     assert_eq!(json["imported"], 0);
     assert_eq!(json["failures"][0]["line"], 1);
     assert_eq!(json["failures"][0]["reason"], "REAUTHORIZATION_REQUIRED");
-    no_secret_in(&simulator, &[ran, printed]);
+    let stored = json["failures"][0]["connectionId"].as_str().unwrap();
+    assert!(stored.starts_with("conn_"), "{json}");
+    let mut verified: Value = serde_json::from_str(&line(1, &dead)).unwrap();
+    verified["verify"] = true.into();
+    let refused = import_from_stdin(&home, &verified.to_string(), &["--json"]).await;
+    assert_eq!(refused.json()["failures"][0]["line"], 1);
+    no_secret_in(&simulator, &[ran, printed, refused]);
 
     let missing = home.run(&["connections", "import", "nowhere.jsonl"]).await;
     assert!(
@@ -170,7 +181,7 @@ async fn with_connectors() -> (Simulator, Home, Served) {
         "connectors/simshared.toml",
         &definition(simulator.base_url()),
     );
-    home.succeed(&["connectors", "push"]).await;
+    home.succeed(&["connectors", "push", "--yes"]).await;
     (simulator, home, served)
 }
 

@@ -5,11 +5,16 @@
 mod configuration;
 mod connecting;
 mod connector_files;
+mod connector_folders;
+mod connector_schema;
+mod credentials;
 mod demo;
+mod generated_types;
 mod help;
 mod home;
 mod importing;
 mod keys;
 mod migrate;
+mod operating;
 mod serve;
 mod unreachable;

@@ -25,7 +25,7 @@ async fn a_renewal_in_flight_is_finished_first_and_kept() {
     let mut home = Home::new();
     let mut served = home.serve().await;
     write_connectors(&home, &simulator);
-    home.succeed(&["connectors", "push"]).await;
+    home.succeed(&["connectors", "push", "--yes"]).await;
     let credentials = Credentials::api_key(home.variable("TOKEND_API_KEY"));
     let client = Client::builder(&served.endpoint)
         .credentials(credentials)
@@ -89,6 +89,7 @@ async fn connect(client: &Client) {
     let complete = v1::CompleteAuthorizationRequest {
         authorization_id: started.authorization_id,
         completion_token: started.completion_token,
+        ..Default::default()
     };
     admin.complete_authorization(complete).await.unwrap();
 }

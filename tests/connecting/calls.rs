@@ -70,6 +70,7 @@ pub(crate) async fn complete(
     let request = v1::CompleteAppUserConnectionRequest {
         authorization_id: returned.authorization_id.clone(),
         completion_token: returned.completion_token.clone(),
+        ..Default::default()
     };
     let mut connectors = tokend.backend.connectors();
     let request = for_user(request, &tokend.user_token(user));

@@ -6,18 +6,27 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod account_changes;
+mod aliases;
 mod answers;
 mod app_users;
 mod callbacks;
 mod calls;
+mod captures;
 mod connection_config;
+mod devices;
 mod expiry;
 mod leaks;
 mod listing;
+mod midway;
 mod misuse;
+mod own_types;
 mod pages;
 mod provider_down;
 mod return_urls;
 mod scopes;
+mod static_credentials;
+mod two_tokens;
+mod unattended;
 mod user_tokens;
 mod visitor;

@@ -168,6 +168,7 @@ async fn what_comes_back_to_the_app_is_completed_by_the_app_alone() {
         let request = v1::CompleteAuthorizationRequest {
             authorization_id: returned.authorization_id.clone(),
             completion_token: "A".repeat(43),
+            ..Default::default()
         };
         let answer = tokend
             .operator

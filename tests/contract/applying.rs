@@ -139,7 +139,7 @@ async fn one_bad_connector_leaves_nothing_half_written() {
                 bad(|bad| bad.return_urls.push("ftp://app.example".to_owned())),
                 "return_urls",
             ),
-            (good(), "connectors"),
+            (good(), "connector_id"),
         ] {
             let request = v1::ApplyConnectorsRequest {
                 connectors: vec![good(), connector],
@@ -148,7 +148,7 @@ async fn one_bad_connector_leaves_nothing_half_written() {
             };
             let status = apply(&tokend, request).await;
             let status = refused(status, Code::InvalidArgument, "INVALID_FIELD");
-            assert_eq!(violations(&status), [field]);
+            assert_eq!(violations(&status), [format!("connectors[1].{field}")]);
             assert_eq!(connectors(&tokend).await, before, "{database:?} {field}");
             let get = v1::GetIntegrationTypeRequest {
                 integration_type: "leftover".to_owned(),
@@ -177,6 +177,83 @@ async fn one_bad_connector_leaves_nothing_half_written() {
         assert_eq!(connectors(&tokend).await, before);
         tokend.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_wrong_in_a_set_is_told_at_once() {
+    let tokend = Tokend::start(Options::default()).await;
+    let mut several = app_user_connector("several");
+    several.client_id.clear();
+    several.scopes = vec!["two words".to_owned(), "fine".to_owned()];
+    several
+        .connection_config
+        .insert("unheard_of".to_owned(), "x".to_owned());
+    let mut unknown = app_user_connector("unknown");
+    unknown.integration_type = "simsharedd".to_owned();
+    let mut unreadable = app_user_connector("unreadable");
+    unreadable.kind = 0;
+    let mut of_broken = app_user_connector("of-broken");
+    of_broken.integration_type = "broken".to_owned();
+    of_broken.return_urls = vec!["ftp://app.example".to_owned()];
+    let broken = |name: &str| v1::IntegrationTypeDefinition {
+        integration_type: name.to_owned(),
+        toml: "[about]\nlisted = 7\n".to_owned(),
+    };
+    let request = v1::ApplyConnectorsRequest {
+        connectors: vec![
+            several,
+            app_user_connector("good"),
+            unknown,
+            unreadable,
+            of_broken,
+        ],
+        integration_types: vec![
+            broken("broken"),
+            own_type(&tokend, "ours"),
+            broken("Not A Name"),
+        ],
+        ..Default::default()
+    };
+    let status = refused(
+        apply(&tokend, request).await,
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+    );
+    let mut told = violations(&status);
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "connectors[0].client_id",
+            "connectors[0].connection_config.unheard_of",
+            "connectors[0].scopes",
+            "connectors[2].integration_type",
+            "connectors[3].kind",
+            "connectors[4].return_urls",
+            "integration_types[0].toml",
+            "integration_types[2].integration_type",
+        ]
+    );
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_definition_of_one_s_own_type_is_answered_as_it_was_applied() {
+    let tokend = Tokend::start(Options::default()).await;
+    let ours = own_type(&tokend, "ours");
+    let request = v1::ApplyConnectorsRequest {
+        integration_types: vec![ours.clone()],
+        ..Default::default()
+    };
+    apply(&tokend, request).await.unwrap();
+    for (name, toml) in [("ours", ours.toml.as_str()), ("github", "")] {
+        let get = v1::GetIntegrationTypeRequest {
+            integration_type: name.to_owned(),
+        };
+        let answer = tokend.operator.admin().get_integration_type(get).await;
+        assert_eq!(answer.unwrap().into_inner().definition_toml, toml);
+    }
+    tokend.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

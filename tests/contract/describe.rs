@@ -86,6 +86,7 @@ async fn failures_are_counted_with_the_reason_of_the_last() {
             let described = describe(&tokend, id).await;
             assert_eq!(described.consecutive_failures, failures);
             assert_eq!(described.last_failure_reason, reason);
+            assert!(described.last_failure_time.is_some());
             assert!(described.next_refresh_time.is_some());
         }
         refresh(&tokend, id).await.unwrap();

@@ -131,7 +131,7 @@ async fn a_definition_that_is_wrong_is_told_where() {
             "INVALID_FIELD",
         );
         let violation = &status.get_details_bad_request().unwrap().field_violations[0];
-        assert_eq!(violation.field, "integration_types");
+        assert_eq!(violation.field, "integration_types[1].toml");
         for part in ["ours", says] {
             assert!(
                 violation.description.contains(part),

@@ -22,27 +22,6 @@ async fn an_rpc_that_is_not_built_yet_names_itself() {
             .await
             .map(|_| ()),
     );
-    let set = v1::SetStaticCredentialRequest::default();
-    unbuilt(
-        "SetStaticCredential",
-        admin.set_static_credential(set).await,
-    );
-    unbuilt(
-        "GetStatistics",
-        admin
-            .get_statistics(v1::GetStatisticsRequest::default())
-            .await,
-    );
-    unbuilt(
-        "ExportUserData",
-        admin
-            .export_user_data(v1::ExportUserDataRequest::default())
-            .await,
-    );
-    unbuilt(
-        "EraseUser",
-        admin.erase_user(v1::EraseUserRequest::default()).await,
-    );
     unbuilt(
         "ListAuditEvents",
         admin

@@ -279,6 +279,7 @@ date = 2026-11-21
         let complete = v1::CompleteAuthorizationRequest {
             authorization_id: started.authorization_id,
             completion_token: started.completion_token,
+            ..Default::default()
         };
         admin
             .complete_authorization(complete)

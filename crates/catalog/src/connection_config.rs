@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokend_model::{ConnectionConfig, ConnectionConfigField, InvalidConnectionConfig};
 
-use crate::Definition;
+use crate::{Capture, CaptureFrom, Definition};
 
 /// The longest value, in bytes.
 const MAX_VALUE: usize = 2048;
@@ -50,7 +50,7 @@ impl Definition {
                 values.insert(name.clone(), value.clone());
             }
         }
-        for field in &self.integration_type.connection_config_fields {
+        for field in self.asked_fields() {
             if let Some(default) = &field.default_value {
                 values
                     .entry(field.name.clone())
@@ -66,11 +66,56 @@ impl Definition {
         settle(values, violations)
     }
 
+    /// What the parameters of the provider's callback tell.
+    pub(crate) fn learn_from_callback(
+        &self,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        let mut values = ConnectionConfig::new();
+        let mut violations = Vec::new();
+        let of_callback = |capture: &&Capture| capture.from == CaptureFrom::Callback;
+        for capture in self.captures.iter().filter(of_callback) {
+            let name = capture.pointer.as_str().trim_start_matches('/');
+            let told = parameters
+                .get(name)
+                .filter(|value| value.len() <= MAX_VALUE && capture.pattern.matches(value));
+            match told.or(capture.default.as_ref()) {
+                Some(value) => {
+                    values.insert(capture.name.clone(), value.clone());
+                }
+                None if capture.required => {
+                    let why = format!("the provider's answer has no valid {name}");
+                    violations.push((capture.name.clone(), why));
+                }
+                None => {}
+            }
+        }
+        settle(values, violations)
+    }
+
+    /// Checks values that somebody else learnt from the provider.
+    pub(crate) fn check_learned_config(
+        &self,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        let mismatch = |(name, value): (&String, &String)| {
+            let capture = self.all_captures().find(|capture| capture.name == *name);
+            let why = match capture {
+                None => "is not learnt from this integration type's provider",
+                Some(capture) if value.len() <= MAX_VALUE && capture.pattern.matches(value) => {
+                    return None;
+                }
+                Some(_) => "does not look like what the provider tells",
+            };
+            Some((name.clone(), why.to_owned()))
+        };
+        let violations = given.iter().filter_map(mismatch).collect();
+        settle(given.clone(), violations)
+    }
+
     /// The fields that have to be given because there is no default.
     fn required(&self) -> impl Iterator<Item = &ConnectionConfigField> {
-        self.integration_type
-            .connection_config_fields
-            .iter()
+        self.asked_fields()
             .filter(|field| field.required && field.default_value.is_none())
     }
 

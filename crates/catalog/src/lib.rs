@@ -7,6 +7,8 @@ mod catalogue;
 mod connection_config;
 mod cross_check;
 mod definition;
+mod document;
+mod param;
 mod pattern;
 mod pointer;
 mod refresh;
@@ -16,12 +18,17 @@ mod vocabulary;
 
 pub use catalogue::{Catalogue, InvalidEmbeddedDefinition};
 pub use definition::Definition;
+pub use param::Param;
 pub use pattern::Pattern;
 pub use pointer::Pointer;
 pub use refresh::Refresh;
-pub use section::{Answer, Authorize, Capture, Errors, Identity, Revoke, Token};
+pub use section::{
+    Answer, Assertion, Authorize, Call, Capture, CaptureFrom, Client, Device, Discovery, Errors,
+    Exchange, Identity, Metadata, NamePart, Only, OtherToken, Revoke, StaticCredential,
+    SubjectToken, Token,
+};
 pub use template::{Template, TemplateError, is_loopback};
 pub use vocabulary::{
-    ClientAuth, Encoding, ErrorMeaning, Method, ParseSettingError, RevocableToken, RevokeAuth,
-    Separator, Setting, WithoutExpiresIn,
+    AssertionPlace, CallAuth, CallEncoding, ClientAuth, Encoding, ErrorMeaning, Method,
+    ParseSettingError, RenewedWith, RevocableToken, Separator, Setting, WithoutExpiresIn,
 };

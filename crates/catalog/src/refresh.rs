@@ -7,13 +7,31 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokend_model::{RefreshFacts, Rotation};
 
-use crate::Answer;
+use std::collections::BTreeMap;
+
+use crate::{Answer, Encoding, Method, Param, RenewedWith, Template};
 
 /// What a definition says about refreshing.
 #[derive(Debug, Clone)]
 pub struct Refresh {
     /// Whether the granted scopes are repeated.
     pub repeat_scopes: bool,
+    /// Whether the redirect URI is repeated.
+    pub repeat_redirect_uri: bool,
+    /// What renews the token.
+    pub with: RenewedWith,
+    /// The endpoint, where it is not the token endpoint.
+    pub url: Option<Template>,
+    /// The method; only `GET` has its parameters in the query.
+    pub method: Method,
+    /// What the body is written in, where it differs from the token endpoint's.
+    pub encoding: Option<Encoding>,
+    /// Parameters sent with each request; `grant_type` may be among them.
+    pub params: BTreeMap<String, Param>,
+    /// The parameter with the refresh token.
+    pub token_param: String,
+    /// Whether the client's id and secret are sent.
+    pub client_auth: bool,
     /// The layout of its answer.
     pub answer: Answer,
     /// How the provider treats refresh tokens.
@@ -25,7 +43,18 @@ pub struct Refresh {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RefreshSection {
     repeat_scopes: bool,
+    repeat_redirect_uri: bool,
+    with: RenewedWith,
+    url: Option<Template>,
+    method: Option<Method>,
+    encoding: Option<Encoding>,
+    params: BTreeMap<String, Param>,
+    token_param: Option<String>,
+    client_auth: Option<bool>,
     answer: Answer,
+    /// How long access tokens usually live, where answers do not say: renewed by then, and vended as long as nobody
+    /// reports them refused.
+    assumed_lifetime_minutes: Option<f64>,
     /// What becomes of a refresh token when it is redeemed. A definition that comes with tokend has to say it;
     /// elsewhere nothing said means unknown.
     rotation: Option<RotationClass>,
@@ -76,9 +105,25 @@ impl RefreshSection {
                     .to_owned(),
             );
         }
+        let assumed_lifetime = duration(
+            "assumed_lifetime_minutes",
+            self.assumed_lifetime_minutes,
+            MAX_DAYS * 24.0 * 60.0,
+            60.0,
+        )?;
         let unknown = RefreshFacts::default();
         Ok(Refresh {
             repeat_scopes: self.repeat_scopes,
+            repeat_redirect_uri: self.repeat_redirect_uri,
+            with: self.with,
+            url: self.url,
+            method: self.method.unwrap_or(Method::Post),
+            encoding: self.encoding,
+            params: self.params,
+            token_param: self
+                .token_param
+                .unwrap_or_else(|| "refresh_token".to_owned()),
+            client_auth: self.client_auth.unwrap_or(true),
             answer: self.answer,
             facts: RefreshFacts {
                 rotation,
@@ -88,6 +133,7 @@ impl RefreshSection {
                 idle_limit,
                 consent_limit,
                 calls_per_second: self.calls_per_second.map(NonZeroU32::get),
+                assumed_lifetime,
             },
         })
     }
@@ -130,13 +176,23 @@ impl RefreshSection {
 }
 
 fn limit(key: &str, days: Option<f64>) -> Result<Option<Duration>, String> {
-    days.map(|days| {
-        let believable = days > 0.0 && days <= MAX_DAYS;
-        believable
-            .then(|| Duration::from_secs_f64(days * 24.0 * 3600.0))
-            .ok_or_else(|| format!("refresh.{key}: allowed is more than 0, at most {MAX_DAYS}"))
-    })
-    .transpose()
+    duration(key, days, MAX_DAYS, 24.0 * 3600.0)
+}
+
+fn duration(
+    key: &str,
+    given: Option<f64>,
+    most: f64,
+    unit_seconds: f64,
+) -> Result<Option<Duration>, String> {
+    given
+        .map(|given| {
+            let believable = given > 0.0 && given <= most;
+            believable
+                .then(|| Duration::from_secs_f64(given * unit_seconds))
+                .ok_or_else(|| format!("refresh.{key}: allowed is more than 0, at most {most}"))
+        })
+        .transpose()
 }
 
 #[cfg(test)]
@@ -178,13 +234,15 @@ mod tests {
     #[test]
     fn limits_are_days_and_what_is_not_said_is_assumed_with_caution() {
         let all = "rotation = 'strict'\naccess_token_survives_refresh = false\nidle_limit_days = 60\n\
-                   consent_limit_days = 365.5\ncalls_per_second = 7";
+                   consent_limit_days = 365.5\ncalls_per_second = 7\n\
+                   assumed_lifetime_minutes = 120";
         let expected = RefreshFacts {
             rotation: Rotation::Strict,
             access_token_survives_refresh: false,
             idle_limit: Some(60 * DAY),
             consent_limit: Some(365 * DAY + DAY / 2),
             calls_per_second: Some(7),
+            assumed_lifetime: Some(Duration::from_secs(7200)),
         };
         assert_eq!(facts(all, false), Ok(expected));
         assert_eq!(facts("", true), Ok(RefreshFacts::default()));

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use url::{Host, Url};
 
-/// An https URL with `{name}` placeholders: a DNS label before a fixed domain, parts of the path, or the whole URL.
+/// An https URL with `{name}` placeholders: parts of the host, parts of the path, what comes before the path, or the
+/// whole URL. None can stand in the query.
 ///
-/// Plain http is taken for loopback hosts only.
+/// Plain http is taken for loopback hosts only. What a placeholder can choose is told by [`Template::host_chosen_by`]: one
+/// DNS label before a fixed domain chooses no host.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Template {
@@ -36,19 +38,19 @@ pub enum TemplateError {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Shape {
-    /// The whole URL is one value.
-    Whole(String),
-    /// `scheme://[{label}]host` followed by the parts of path and query.
-    Parts {
-        /// Everything up to the host, such as `https://`.
-        scheme: String,
-        /// The placeholder that is the host's first label.
-        label: Option<String>,
-        /// The rest of the authority.
-        authority: String,
-        path: Vec<Part>,
-    },
+struct Shape {
+    start: Start,
+    /// The parts of path and query.
+    tail: Vec<Part>,
+}
+
+/// What comes before the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Start {
+    /// One value, of which a path may be part.
+    Base(String),
+    /// `https://` and the parts of the authority.
+    Authority(String, Vec<Part>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,58 +77,85 @@ impl Template {
                 .filter(|value| !value.is_empty())
                 .ok_or_else(|| TemplateError::Missing(name.to_owned()))
         };
-        match &self.shape {
-            Shape::Whole(name) => read_url(given(name)?),
-            Shape::Parts {
-                scheme,
-                label,
-                authority,
-                path,
-            } => {
-                let mut host = authority.clone();
-                if let Some(name) = label {
-                    host.insert_str(0, dns_label(name, given(name)?)?);
-                }
-                let mut tail = String::new();
-                for part in path {
+        let mut start = match &self.shape.start {
+            Start::Base(name) => given(name)?.to_owned(),
+            Start::Authority(scheme, parts) => {
+                let single_label = self.host_chosen_by().is_empty();
+                let mut start = scheme.clone();
+                for part in parts {
                     match part {
-                        Part::Text(text) => tail.push_str(text),
-                        Part::Placeholder(name) => tail.push_str(path_piece(name, given(name)?)?),
+                        Part::Text(text) => start.push_str(text),
+                        Part::Placeholder(name) if single_label => {
+                            start.push_str(dns_label(name, given(name)?)?);
+                        }
+                        Part::Placeholder(name) => start.push_str(host_piece(name, given(name)?)?),
                     }
                 }
-                let origin = read_url(&format!("{scheme}{host}/"))?;
-                let url = read_url(&format!("{scheme}{host}{tail}"))?;
-                if url.origin() == origin.origin() {
-                    Ok(url)
-                } else {
-                    Err(TemplateError::Url("the values change the URL's host"))
-                }
+                start
             }
+        };
+        if self.shape.tail.is_empty() {
+            return read_url(&start);
+        }
+        let origin = read_url(&start)?;
+        if origin.query().is_some() {
+            return Err(TemplateError::Url("what stands before a path has no query"));
+        }
+        // The tail begins with a slash or a question mark.
+        start.truncate(start.trim_end_matches('/').len());
+        for part in &self.shape.tail {
+            match part {
+                Part::Text(text) => start.push_str(text),
+                Part::Placeholder(name) => start.push_str(path_piece(name, given(name)?)?),
+            }
+        }
+        let url = read_url(&start)?;
+        if url.origin() == origin.origin() {
+            Ok(url)
+        } else {
+            Err(TemplateError::Url("the values change the URL's host"))
+        }
+    }
+
+    /// The placeholders that choose the URL's host: all but a single DNS label before a fixed domain.
+    pub fn host_chosen_by(&self) -> Vec<&str> {
+        match &self.shape.start {
+            Start::Base(name) => vec![name],
+            Start::Authority(_, parts) => match parts.as_slice() {
+                [Part::Text(_)] => Vec::new(),
+                [Part::Placeholder(_), Part::Text(domain)]
+                    if domain.starts_with('.') && domain.matches('.').count() >= 2 =>
+                {
+                    Vec::new()
+                }
+                parts => names(parts).collect(),
+            },
         }
     }
 
     /// The placeholder that is the whole URL, if one is.
     pub fn whole(&self) -> Option<&str> {
-        match &self.shape {
-            Shape::Whole(name) => Some(name),
-            Shape::Parts { .. } => None,
+        match &self.shape.start {
+            Start::Base(name) if self.shape.tail.is_empty() => Some(name),
+            _ => None,
         }
     }
 
     /// The names of all placeholders.
     pub fn placeholders(&self) -> Vec<&str> {
-        match &self.shape {
-            Shape::Whole(name) => vec![name],
-            Shape::Parts { label, path, .. } => label
-                .iter()
-                .chain(path.iter().filter_map(|part| match part {
-                    Part::Text(_) => None,
-                    Part::Placeholder(name) => Some(name),
-                }))
-                .map(String::as_str)
-                .collect(),
-        }
+        let start = match &self.shape.start {
+            Start::Base(name) => vec![name.as_str()],
+            Start::Authority(_, parts) => names(parts).collect(),
+        };
+        start.into_iter().chain(names(&self.shape.tail)).collect()
     }
+}
+
+fn names(parts: &[Part]) -> impl Iterator<Item = &str> {
+    parts.iter().filter_map(|part| match part {
+        Part::Text(_) => None,
+        Part::Placeholder(name) => Some(name.as_str()),
+    })
 }
 
 impl fmt::Display for Template {
@@ -139,53 +168,53 @@ impl TryFrom<String> for Template {
     type Error = TemplateError;
 
     fn try_from(text: String) -> Result<Self, TemplateError> {
-        let parts = split(&text)?;
-        if let [Part::Placeholder(name)] = parts.as_slice() {
-            let shape = Shape::Whole(name.clone());
-            return Ok(Self { text, shape });
-        }
         let shape = shape_of(&text)?;
         let template = Self { text, shape };
         // With harmless values it has to be a URL.
-        template.fill(|_| Some("x"))?;
+        let base = match &template.shape.start {
+            Start::Base(name) => Some(name.clone()),
+            Start::Authority(..) => None,
+        };
+        template.fill(|name| match base.as_deref() == Some(name) {
+            true => Some("https://example.com"),
+            false => Some("x"),
+        })?;
         Ok(template)
     }
 }
 
 fn shape_of(text: &str) -> Result<Shape, TemplateError> {
-    let scheme_end = text
-        .find("://")
-        .map(|at| at + 3)
-        .ok_or(TemplateError::Url("a URL starts with https://"))?;
-    let (scheme, rest) = text.split_at(scheme_end);
-    let host_end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(host_end);
+    let (before, rest) = match text.find("://") {
+        Some(at) => text.split_at(at + 3),
+        None if text.starts_with('{') => ("", text),
+        None => return Err(TemplateError::Url("a URL starts with https://")),
+    };
+    let tail_at = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(tail_at);
     if tail
         .split_once('?')
         .is_some_and(|(_, query)| query.contains('{'))
     {
         return Err(TemplateError::Url(
-            "a placeholder cannot stand in the query",
+            "a placeholder cannot stand in the query; send it as a parameter",
         ));
     }
-    let (label, authority) = match split(authority)?.as_slice() {
-        [Part::Text(authority)] => (None, authority.clone()),
-        [Part::Placeholder(label), Part::Text(domain)]
-            if domain.starts_with('.') && domain.matches('.').count() >= 2 =>
-        {
-            (Some(label.clone()), domain.clone())
-        }
-        _ => {
+    let parts = split(authority)?;
+    let start = match (before, parts.as_slice()) {
+        ("", [Part::Placeholder(name)]) => Start::Base(name.clone()),
+        ("", _) => {
             return Err(TemplateError::Url(
-                "in the host a placeholder can only be the first label, before a fixed domain such as .example.com",
+                "before the path stands one placeholder, or https:// and a host",
             ));
         }
+        (scheme, _) if scheme.contains('{') => {
+            return Err(TemplateError::Url("a URL starts with https://"));
+        }
+        (scheme, _) => Start::Authority(scheme.to_owned(), parts),
     };
-    Ok(Shape::Parts {
-        scheme: scheme.to_owned(),
-        label,
-        authority,
-        path: split(tail)?,
+    Ok(Shape {
+        start,
+        tail: split(tail)?,
     })
 }
 
@@ -225,6 +254,23 @@ fn dns_label<'v>(name: &str, value: &'v str) -> Result<&'v str, TemplateError> {
     valid.then_some(value).ok_or_else(|| TemplateError::Value {
         name: name.to_owned(),
         rule: "must be one DNS label: letters, digits and inner hyphens",
+    })
+}
+
+/// Part of a host name: labels of letters, digits and inner hyphens.
+fn host_piece<'v>(name: &str, value: &'v str) -> Result<&'v str, TemplateError> {
+    let valid = value.len() <= 253
+        && value.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        });
+    valid.then_some(value).ok_or_else(|| TemplateError::Value {
+        name: name.to_owned(),
+        rule: "must be a host name: labels of letters, digits and inner hyphens, joined by dots",
     })
 }
 
@@ -297,25 +343,42 @@ mod tests {
     }
 
     #[test]
-    fn templates_that_give_the_host_away_are_refused() {
+    fn what_is_no_url_is_refused() {
         for bad in [
-            "https://{host}/token",
-            "https://{sub}.com/token",
-            "https://api.{domain}.example.com/",
             "https://a@{sub}.example.com/",
             "http://example.com/token",
             "ftp://example.com/",
             "{scheme}://example.com/",
+            "{base}.example.com/",
             "https://example.com/?tenant={tenant}",
             "https://example.com/{tenant",
             "https://example.com/{Tenant}",
             "https://user:pass@example.com/",
             "https://example.com/#part",
-            "https://{a}{b}",
             "",
         ] {
             assert!(template(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_template_tells_what_chooses_its_host() -> Result<(), TemplateError> {
+        for (text, chosen_by) in [
+            ("https://example.com/{tenant}", vec![]),
+            ("https://{sub}.example.com/{tenant}", vec![]),
+            ("https://{host}/token", vec!["host"]),
+            ("https://{sub}.com/token", vec!["sub"]),
+            ("https://api.{domain}.example.com/", vec!["domain"]),
+            ("https://{a}{b}", vec!["a", "b"]),
+            ("https://{a}.{b}.example.com/", vec!["a", "b"]),
+            ("{base}/{tenant}", vec!["base"]),
+            ("{url}", vec!["url"]),
+        ] {
+            assert_eq!(template(text)?.host_chosen_by(), chosen_by, "{text}");
+        }
+        assert_eq!(template("{url}")?.whole(), Some("url"));
+        assert_eq!(template("{base}/token")?.whole(), None);
+        Ok(())
     }
 
     #[test]

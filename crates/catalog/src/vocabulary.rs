@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IntoDeserializer};
+use tokend_model::GrantType;
 
 /// How the client proves itself at the token endpoint, in the words of RFC 7591 section 2.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -14,23 +15,72 @@ pub enum ClientAuth {
     ClientSecretBasic,
     /// Id and secret in the body.
     ClientSecretPost,
+    /// A JWT signed with the client's private key (RFC 7523 section 2.2), which is given as the client secret.
+    PrivateKeyJwt,
     /// A public client: the id in the body.
     None,
 }
 
-/// How the revocation request proves itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+/// The words for `GrantType`.
+#[derive(Deserialize)]
+#[serde(remote = "GrantType", rename_all = "snake_case")]
+pub(crate) enum GrantTypeWord {
+    AuthorizationCode,
+    ClientCredentials,
+    JwtBearer,
+    TokenExchange,
+    Static,
+}
+
+/// How a call beside the token endpoint proves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RevokeAuth {
+pub enum CallAuth {
+    /// The token that the call is about, in the header of `[api]`.
+    Bearer,
     /// As at the token endpoint (RFC 7009 section 2.1).
-    #[default]
     AsToken,
     /// HTTP Basic with the client's id and secret.
     ClientSecretBasic,
-    /// Possession of the token is enough; it travels in the body.
+    /// The client's signed assertion, as bearer token.
+    Assertion,
+    /// By what is in its parameters.
     None,
-    /// The token to be revoked is itself the bearer token of an otherwise empty request.
+}
+
+/// How the client's signed assertion travels to the token endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssertionPlace {
+    /// As `assertion`, with the grant type of RFC 7523 section 2.1.
+    #[default]
+    Parameter,
+    /// As bearer token of a request that has no grant type.
     Bearer,
+}
+
+/// What renews a connection's token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewedWith {
+    /// The refresh token (RFC 6749 section 6).
+    #[default]
+    RefreshToken,
+    /// The access token itself, while it is good.
+    AccessToken,
+}
+
+/// Where the parameters of a call beside the token endpoint go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallEncoding {
+    /// Into a form.
+    #[default]
+    Form,
+    /// Into a JSON object.
+    Json,
+    /// Into the URL's query.
+    Query,
 }
 
 /// What a request body is written in.
@@ -63,6 +113,8 @@ pub enum Method {
     Get,
     /// `POST`
     Post,
+    /// `PUT`
+    Put,
     /// `DELETE`
     Delete,
 }

@@ -1,18 +1,21 @@
-//! `tokend connect`: opens the browser, waits for the consent, completes, reports.
+//! `tokend connect`: connects the shared account of an integration type, and reports.
 
-use std::collections::HashMap;
+mod authorization;
 
-use anyhow::bail;
-use clap::Args as ClapArgs;
-use tokend_api::v1::{self, AuthorizationState};
-
-use crate::{
-    output,
-    remote::{Remote, answer},
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
 };
 
-/// Shorter than any proxy's patience; asked again until the authorization expires.
-const WAIT_SECONDS: i64 = 20;
+use anyhow::{Context, bail};
+use clap::Args as ClapArgs;
+use tokend_api::v1;
+
+pub(crate) use authorization::authorize;
+use authorization::{Manner, carry_out};
+
+use crate::{output, remote::Remote};
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -29,64 +32,58 @@ pub(crate) struct Args {
     /// Which of several accounts.
     #[arg(long)]
     label: Option<String>,
+    /// A word to find the connection by.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = key_value)]
+    tags: Vec<(String, String)>,
     /// Print the URL only; do not open a browser.
     #[arg(long)]
     no_browser: bool,
+    /// Show a code to enter on another device, where the type allows that; needs no browser on this machine.
+    #[arg(long, conflicts_with = "no_browser")]
+    device: bool,
+    /// Take another account than the connected one without asking.
+    #[arg(long)]
+    accept_account_change: bool,
+    /// The token to be exchanged, where the type's grant is a token exchange; - for standard input.
+    #[arg(long, value_name = "FILE")]
+    subject_token_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let mut admin = args.remote.client().await?.admin();
+    let subject_token = match &args.subject_token_file {
+        Some(file) => secret_from(file, "--subject-token-file")?,
+        None => String::new(),
+    };
     let start = v1::StartAuthorizationRequest {
         integration_type: args.integration_type.clone(),
-        connection_config: args
-            .connection_config
-            .into_iter()
-            .collect::<HashMap<_, _>>(),
+        connection_config: args.connection_config.into_iter().collect(),
         scopes: args.scope,
         label: args.label,
+        tags: args.tags.into_iter().collect(),
+        device: args.device,
+        subject_token,
         ..Default::default()
     };
-    let started = answer(admin.start_authorization(start).await)?;
-    eprintln!(
-        "Open this page to connect {}:\n\n  {}\n",
-        args.integration_type, started.redirect_url
-    );
-    if !args.no_browser && open::that_detached(&started.redirect_url).is_err() {
-        eprintln!("(No browser could be opened from here.)");
-    }
-    eprintln!("Waiting for the consent; Ctrl-C gives up.");
-    loop {
-        let request = v1::GetAuthorizationRequest {
-            authorization_id: started.authorization_id.clone(),
-            wait_time: Some(prost_types::Duration {
-                seconds: WAIT_SECONDS,
-                nanos: 0,
-            }),
-        };
-        let present = answer(admin.get_authorization(request).await)?
-            .authorization
-            .unwrap_or_default();
-        match present.state() {
-            AuthorizationState::AwaitingCompletion => break,
-            AuthorizationState::Denied => bail!("the user or the provider denied access"),
-            AuthorizationState::Expired => bail!("nobody consented in time; run the command again"),
-            AuthorizationState::Failed => {
-                bail!("the authorization failed: {}", present.failure_reason)
-            }
-            _ => {}
-        }
-    }
-    let complete = v1::CompleteAuthorizationRequest {
-        authorization_id: started.authorization_id,
-        completion_token: started.completion_token,
+    let mut admin = args.remote.client().await?.admin();
+    let manner = Manner {
+        opens_browser: !args.no_browser,
+        accepts_account_change: args.accept_account_change,
     };
-    let completed = answer(admin.complete_authorization(complete).await)?;
-    let connection = completed.connection.unwrap_or_default();
-    if args.remote.json {
+    let connection = carry_out(&mut admin, start, manner).await?;
+    report(&args.remote, &args.integration_type, connection)
+}
+
+/// Tells of a connection that was made.
+pub(crate) fn report(
+    remote: &Remote,
+    name: &str,
+    connection: v1::Connection,
+) -> anyhow::Result<()> {
+    if remote.json {
         output::line(&output::json("Connection", &connection)?)?;
         return Ok(());
     }
-    let account = connection.account.clone().unwrap_or_default();
+    let account = connection.account.unwrap_or_default();
     let rows = [
         ["connection".to_owned(), connection.connection_id],
         [
@@ -98,11 +95,31 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         ],
         ["scopes".to_owned(), connection.scopes.join(" ")],
     ];
-    output::table(["CONNECTED", &args.integration_type], rows)?;
+    output::table(["CONNECTED", name], rows)?;
     Ok(())
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+/// Reads a secret from a file or standard input, without the line's end.
+pub(crate) fn secret_from(file: &Path, argument: &str) -> anyhow::Result<String> {
+    let mut text = match file == Path::new("-") {
+        false => {
+            fs::read_to_string(file).with_context(|| format!("{argument} {}", file.display()))?
+        }
+        true => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text)?;
+            text
+        }
+    };
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    if text.is_empty() {
+        bail!("{argument}: there is nothing in it");
+    }
+    Ok(text)
+}
+
+/// Reads `KEY=VALUE`.
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("must be KEY=VALUE".to_owned()),

@@ -4,6 +4,11 @@ mod describe;
 mod import;
 mod import_line;
 mod list;
+mod reap;
+mod refresh;
+mod revoke;
+mod set_credential;
+mod tag;
 
 use clap::Subcommand;
 use tokend_api::v1;
@@ -16,6 +21,16 @@ pub(crate) enum Command {
     List(list::Args),
     /// Show all there is to know about one connection, for finding out what is wrong; never a token.
     Describe(describe::Args),
+    /// Set a credential that a person made at the provider: an API key, or a user name and password.
+    SetCredential(set_credential::Args),
+    /// Renew a connection's token now.
+    Refresh(refresh::Args),
+    /// Revoke a connection here and, where it can be, at the provider.
+    Revoke(revoke::Args),
+    /// Give a connection tags to find it by, in place of those it has.
+    Tag(tag::Args),
+    /// Remove connections that have been dead for long, and attempts to connect that nobody completed.
+    Reap(reap::Args),
     /// Bring grants that another system obtained with the same OAuth clients.
     Import(import::Args),
 }
@@ -24,7 +39,20 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::List(args) => list::run(args).await,
         Command::Describe(args) => describe::run(args).await,
+        Command::SetCredential(args) => set_credential::run(args).await,
+        Command::Refresh(args) => refresh::run(args).await,
+        Command::Revoke(args) => revoke::run(args).await,
+        Command::Tag(args) => tag::run(args).await,
+        Command::Reap(args) => reap::run(args).await,
         Command::Import(args) => import::run(args).await,
+    }
+}
+
+/// Reads `name=value`.
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a tag is NAME=VALUE".to_owned()),
     }
 }
 

@@ -5,9 +5,14 @@ use std::{io, process::ExitCode};
 use tokend_server::{StartError, config::ConfigError};
 use tonic::Code;
 
-use crate::{connections::InvalidImportLine, connector_file::InvalidConnectorFile};
+use crate::{
+    connections::InvalidImportLine,
+    connector_file::{InvalidFiles, InvalidLine},
+    connectors::NotConfirmed,
+};
 
 const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
 const DATA: u8 = 65;
 const NOT_FOUND: u8 = 66;
 const UNAVAILABLE: u8 = 69;
@@ -16,7 +21,7 @@ const NOT_PERMITTED: u8 = 77;
 const CONFIGURATION: u8 = 78;
 
 /// The code for what went wrong: 65 a file or value given, 66 not found, 69 the server or database cannot
-/// be reached, 75 worth trying again, 77 not permitted, 78 the configuration; else 1. Usage errors are clap's 2.
+/// be reached, 75 worth trying again, 77 not permitted, 78 the configuration; else 1. Usage errors are 2, as clap's.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(number(error))
 }
@@ -29,8 +34,14 @@ pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
 
 fn number(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<InvalidConnectorFile>() || cause.is::<InvalidImportLine>() {
+        if cause.is::<InvalidFiles>()
+            || cause.is::<InvalidLine>()
+            || cause.is::<InvalidImportLine>()
+        {
             return DATA;
+        }
+        if let Some(NotConfirmed::NobodyToAsk) = cause.downcast_ref() {
+            return USAGE;
         }
         if cause.is::<ConfigError>() {
             return CONFIGURATION;

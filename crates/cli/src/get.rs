@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// Which of several accounts.
     #[arg(long)]
     label: Option<String>,
+    /// Which of several tokens that the provider issues at once, such as user; the main one if absent.
+    #[arg(long, value_name = "NAME")]
+    token: Option<String>,
     /// Seconds the token has to be good for.
     #[arg(long, value_name = "SECONDS")]
     min_ttl: Option<u32>,
@@ -35,6 +38,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             nanos: 0,
         }),
         scopes: args.scope,
+        token: args.token.unwrap_or_default(),
         ..Default::default()
     };
     let vended = answer(connectors.get_connection(request).await)?;

@@ -15,6 +15,9 @@ mod migrate;
 mod output;
 mod remote;
 mod serve;
+mod stats;
+mod types;
+mod users;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -47,7 +50,7 @@ enum Command {
     /// The backend services and operators that may call.
     #[command(subcommand)]
     Callers(callers::Command),
-    /// Connectors: what is available, and pushing those in files to the server.
+    /// Connectors: what is available, and keeping them in files: push, pull, diff.
     #[command(subcommand)]
     Connectors(connectors::Command),
     /// Connect the shared account of an integration type: opens the browser, waits, reports.
@@ -57,6 +60,14 @@ enum Command {
     /// Connected accounts.
     #[command(subcommand)]
     Connections(connections::Command),
+    /// How much there is: connectors, connections, users, uses.
+    Stats(stats::Args),
+    /// What is stored about an app user, and its end.
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Code with the names of this installation's integration types and connectors.
+    #[command(subcommand)]
+    Types(types::Command),
 }
 
 #[tokio::main]
@@ -77,6 +88,9 @@ async fn main() -> ExitCode {
         Command::Connect(args) => connect::run(args).await,
         Command::Get(args) => get::run(args).await,
         Command::Connections(command) => connections::run(command).await,
+        Command::Stats(args) => stats::run(args).await,
+        Command::Users(command) => users::run(command).await,
+        Command::Types(command) => types::run(command).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

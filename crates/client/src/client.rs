@@ -98,6 +98,7 @@ impl Client {
         let request = CompleteAppUserConnectionRequest {
             authorization_id: authorization_id.into(),
             completion_token: completion_token.into(),
+            accept_account_change: false,
         };
         self.call(Some(&user_token), Repeat::WhenTold)
             .send(&request, |request| {

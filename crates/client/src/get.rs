@@ -20,6 +20,8 @@ pub struct GetOptions {
     /// Where the user goes after consenting. With it, an error for missing consent has a
     /// [`help_url`](Error::help_url).
     pub connect_return_url: Option<String>,
+    /// Which of several tokens that the provider issues at once, such as `user`; the main one if absent.
+    pub token: Option<String>,
 }
 
 /// A connection to be asked for; `await` it.
@@ -78,6 +80,12 @@ impl GetConnection {
         self
     }
 
+    /// Asks for one of the further tokens that the provider issues at once, such as Slack's `user`.
+    pub fn token(mut self, name: impl Into<String>) -> Self {
+        self.options.token = Some(name.into());
+        self
+    }
+
     /// Says that the provider refused this connection's token with 401, so that another one comes.
     pub fn instead_of(mut self, rejected: &Connection) -> Self {
         self.options.rejected_generation = Some(rejected.generation);
@@ -92,6 +100,7 @@ impl GetConnection {
         } = self;
         let min_ttl = options.min_ttl.map(duration).transpose()?;
         let connect_return_url = options.connect_return_url.unwrap_or_default();
+        let token = options.token.unwrap_or_default();
         let connectors = client.connectors();
         let vended = match whose {
             Whose::Shared { integration_type } => {
@@ -102,6 +111,7 @@ impl GetConnection {
                     scopes: options.scopes,
                     rejected_generation: options.rejected_generation,
                     connect_return_url,
+                    token,
                 };
                 client
                     .call(None, Repeat::WhenUnavailable)
@@ -123,6 +133,7 @@ impl GetConnection {
                     scopes: options.scopes,
                     rejected_generation: options.rejected_generation,
                     connect_return_url,
+                    token,
                 };
                 client
                     .call(Some(&user_token), Repeat::WhenUnavailable)

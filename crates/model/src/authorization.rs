@@ -1,8 +1,10 @@
 //! Authorizations: one attempt to connect, from the first click to the redeemed code.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use crate::{
     AuthorizationId, ConnectionConfig, ConnectionId, ConnectorId, Label, Owner, Secret, Timestamp,
-    WorkspaceName,
+    TokenAnswer, WorkspaceName,
 };
 
 /// One attempt to connect. Its one-time values are kept as hashes, what must be read back is sealed.
@@ -22,6 +24,8 @@ pub struct Authorization {
     pub scopes: Vec<String>,
     /// The connection config given at the start.
     pub connection_config: ConnectionConfig,
+    /// The tags the connection will have.
+    pub tags: BTreeMap<String, String>,
     /// Where the browser goes afterwards; absent for a page of our own.
     pub return_url: Option<String>,
     /// How far it has come.
@@ -75,19 +79,46 @@ pub struct PendingCode {
     pub code: Secret,
     /// SHA-256 of the completion token to hand to the app, unless the starter holds one already.
     pub completion_hash: Vec<u8>,
+    /// The attempt's connection config from now on: what was given and what the callback told.
+    pub connection_config: ConnectionConfig,
 }
 
-/// What redeeming the code needs; handed out once.
+/// What completing needs; handed out to one at a time.
 #[derive(Debug, Clone)]
 pub struct Completion {
     /// The attempt, now in [`AuthorizationState::Completing`].
     pub authorization: Authorization,
-    /// The authorization code.
-    pub code: Secret,
-    /// The PKCE verifier.
-    pub pkce_verifier: Secret,
-    /// The redirect URI that was sent to the provider.
-    pub redirect_uri: String,
+    /// What there is to complete it with.
+    pub grant: PendingGrant,
+}
+
+/// What an attempt that awaits completion has to complete it with.
+#[derive(Debug, Clone)]
+pub enum PendingGrant {
+    /// A code from the browser's callback.
+    Code {
+        /// The authorization code.
+        code: Secret,
+        /// The PKCE verifier.
+        pkce_verifier: Secret,
+        /// The redirect URI that was sent to the provider.
+        redirect_uri: String,
+    },
+    /// A code of a device, which a person consents to elsewhere.
+    Device(PendingDevice),
+    /// Tokens that were obtained before, and are not anybody's connection yet.
+    Answer(Box<TokenAnswer>),
+}
+
+/// A device code (RFC 8628) and when the provider may be asked about it.
+#[derive(Debug, Clone)]
+pub struct PendingDevice {
+    /// The device code, sealed before it is stored.
+    pub device_code: Secret,
+    /// The shortest time between two questions.
+    pub poll_interval: Duration,
+    /// No question before this time.
+    pub poll_time: Timestamp,
 }
 
 impl AuthorizationState {

@@ -1,5 +1,7 @@
 //! Connections: authorised accounts under a connector.
 
+use std::collections::BTreeMap;
+
 use crate::{
     AppUserId, ConnectionConfig, ConnectionId, ConnectorId, ConnectorKind, Expiry, Generation,
     IntegrationTypeName, Label, Timestamp, WorkspaceName,
@@ -20,6 +22,11 @@ pub struct Connection {
     pub owner: Owner,
     /// Tells it from its owner's others under the same connector.
     pub label: Label,
+    /// Which of the tokens that its provider issues at once it holds; empty for the main one. Such siblings share
+    /// connector, owner and label.
+    pub token: String,
+    /// Free words to find it by; never secret.
+    pub tags: BTreeMap<String, String>,
     /// Whether it can be used.
     pub status: ConnectionStatus,
     /// Why the status is what it is: an error reason; empty where there is nothing to say.
@@ -90,6 +97,8 @@ pub struct RefreshHealth {
     pub consecutive_failures: u32,
     /// The error reason of the last one.
     pub last_failure: Option<String>,
+    /// When that was.
+    pub last_failure_time: Option<Timestamp>,
     /// No attempt before this time.
     pub retry_time: Option<Timestamp>,
     /// Since when the provider says that the grant is dead; confirmed by a second refusal later.
@@ -114,6 +123,10 @@ pub struct ConnectionFilter {
     pub label: Option<Label>,
     /// In one of these statuses; none match an empty list.
     pub statuses: Option<Vec<ConnectionStatus>>,
+    /// Of one of these integration types; none match an empty list.
+    pub integration_types: Option<Vec<IntegrationTypeName>>,
+    /// With all of these tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Uses of one connection gathered in memory since the last flush.
@@ -127,6 +140,29 @@ pub struct ConnectionUse {
     pub count: i64,
     /// When the last one was.
     pub last_use_time: Timestamp,
+}
+
+/// What the `token` of a grant that is being verified begins with: no integration type has such a name.
+const STAGED: &str = "(import)";
+
+impl Connection {
+    /// The `token` of a grant that has yet to prove good, beside the connection it is meant for.
+    pub fn staged_token(id: &ConnectionId) -> String {
+        format!("{STAGED}{id}")
+    }
+
+    /// Whether a `token` is that of such a grant.
+    pub fn is_staged(token: &str) -> bool {
+        token.starts_with(STAGED)
+    }
+
+    /// The provider's name for the token it holds; empty for the main one.
+    pub fn token_kind(&self) -> &str {
+        match Self::is_staged(&self.token) {
+            true => "",
+            false => &self.token,
+        }
+    }
 }
 
 impl ConnectionStatus {

@@ -17,8 +17,10 @@ pub struct Connector {
     pub display_name: String,
     /// The client identifier registered at the provider (RFC 6749 section 2.2).
     pub client_id: String,
-    /// The client's secret, if it is a confidential client.
+    /// The client's secret, if it is a confidential client; for clients that sign, their private key.
     pub client_secret: Option<Secret>,
+    /// Tried in this order where the provider refuses `client_secret`, while one is being rotated.
+    pub other_client_secrets: Vec<Secret>,
     /// The scopes asked for; empty for the integration type's reading set.
     pub scopes: Vec<String>,
     /// Values that hold for all its connections, such as the endpoints of `generic_oauth2`.
@@ -27,6 +29,8 @@ pub struct Connector {
     pub return_urls: Vec<String>,
     /// Whether vending and connecting are switched off.
     pub disabled: bool,
+    /// What to do when an owner connects again with another account.
+    pub account_change: AccountChange,
     /// Counts its changes, from 1; the etag.
     pub version: i64,
     /// When it was made.
@@ -42,6 +46,18 @@ pub enum ConnectorKind {
     Shared,
     /// Each app user's own.
     AppUser,
+}
+
+/// What to do when consent is given again with another account of the provider's; the connection id stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum AccountChange {
+    /// The connection keeps its account, and the fresh grant is revoked.
+    Refuse,
+    /// The starter has to say so first.
+    Ask,
+    /// The connection is the new account's from then on.
+    #[default]
+    Accept,
 }
 
 /// One step of applying a set of connectors; the steps of a set take effect together or not at all.

@@ -36,6 +36,8 @@ pub enum CredentialSource {
     Refresh,
     /// An operator brought it from another system.
     Import,
+    /// A person made it at the provider and entered it here.
+    Static,
 }
 
 /// When an access token runs out.
@@ -67,14 +69,20 @@ impl CredentialSource {
             Self::Authorization => "AUTHORIZATION",
             Self::Refresh => "REFRESH",
             Self::Import => "IMPORT",
+            Self::Static => "STATIC",
         }
     }
 
     /// Reads that name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Authorization, Self::Refresh, Self::Import]
-            .into_iter()
-            .find(|source| source.as_str() == text)
+        [
+            Self::Authorization,
+            Self::Refresh,
+            Self::Import,
+            Self::Static,
+        ]
+        .into_iter()
+        .find(|source| source.as_str() == text)
     }
 }
 

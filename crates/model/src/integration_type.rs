@@ -28,8 +28,77 @@ pub struct IntegrationType {
     pub capabilities: Capabilities,
     /// The scopes usual for common wishes.
     pub scopes: ScopeSets,
-    /// What has to be known before connecting.
+    /// What has to be known before connecting, and what is learnt while connecting.
     pub connection_config_fields: Vec<ConnectionConfigField>,
+    /// Other names it answers to.
+    pub aliases: Vec<IntegrationTypeName>,
+    /// How a connection comes by its token.
+    pub grant_type: GrantType,
+    /// Whether a device without a browser can connect an account (RFC 8628).
+    pub device_authorization: bool,
+    /// What a person enters, where the grant is static.
+    pub static_credential: Option<StaticCredentialField>,
+    /// The tokens a connection holds beside its main one.
+    pub other_tokens: Vec<TokenKind>,
+    /// How the API is called with the token.
+    pub api: ApiFacts,
+}
+
+/// How a connection comes by its token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum GrantType {
+    /// A person consents in a browser (RFC 6749 section 4.1).
+    #[default]
+    AuthorizationCode,
+    /// The client's own credentials are enough (RFC 6749 section 4.4).
+    ClientCredentials,
+    /// An assertion signed with the client's private key (RFC 7523 section 2.1).
+    JwtBearer,
+    /// A token of somebody else's is exchanged (RFC 8693).
+    TokenExchange,
+    /// A person made the credential at the provider and entered it here; nothing renews it.
+    Static,
+}
+
+/// What a person enters for a static credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StaticCredentialField {
+    /// Its label in a form.
+    pub display_name: String,
+    /// Where to find it.
+    pub description: String,
+    /// An example of its form.
+    pub placeholder: String,
+    /// A regular expression that the whole value has to match; empty for anything.
+    pub validation_pattern: String,
+    /// What to tell a person whose value does not match.
+    pub validation_error: String,
+    /// Whether it is a user name and a password (RFC 7617).
+    pub basic: bool,
+}
+
+/// A token that a connection holds beside its main one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenKind {
+    /// The name callers ask for.
+    pub name: String,
+    /// What it is.
+    pub description: String,
+    /// Whether it has scopes of its own. They are asked for with its name before them, as in `user:chat:write`.
+    pub own_scopes: bool,
+}
+
+/// How an API is called with a vended token; for people and code generators.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApiFacts {
+    /// Where the API is, with `{name}` for values of the connection config; empty where it is not one place.
+    pub base_url: String,
+    /// The header the token travels in.
+    pub token_header: String,
+    /// What stands before the token there; empty for nothing.
+    pub token_scheme: String,
+    /// Headers that each call needs beside it.
+    pub required_headers: BTreeMap<String, String>,
 }
 
 /// Names of operations that a connection's token is good for; for people and menus, not enforced.
@@ -77,6 +146,8 @@ pub struct ConnectionConfigField {
     pub validation_error: String,
     /// Only an operator may set it, on the connector: it decides which host receives secrets.
     pub operator_only: bool,
+    /// It is learnt from the provider instead of asked for.
+    pub learned: bool,
 }
 
 /// Values of a connection config that cannot be taken, each with the reason.
@@ -85,4 +156,33 @@ pub struct ConnectionConfigField {
 pub struct InvalidConnectionConfig {
     /// Pairs of the key and what is wrong with its value.
     pub violations: Vec<(String, String)>,
+}
+
+impl IntegrationType {
+    /// Those of the scopes asked for that are one token's (empty: the main one's), as the provider calls them.
+    pub fn scopes_of(&self, token: &str, asked: &[String]) -> Vec<String> {
+        asked
+            .iter()
+            .map(|scope| self.whose_scope(scope))
+            .filter(|(of, _)| *of == token)
+            .map(|(_, scope)| scope.to_owned())
+            .collect()
+    }
+
+    fn whose_scope<'a>(&'a self, scope: &'a str) -> (&'a str, &'a str) {
+        let mut kinds = self.other_tokens.iter().filter(|kind| kind.own_scopes);
+        kinds
+            .find_map(|kind| {
+                let own = scope.strip_prefix(&kind.name)?.strip_prefix(':')?;
+                Some((kind.name.as_str(), own))
+            })
+            .unwrap_or(("", scope))
+    }
+}
+
+impl GrantType {
+    /// Whether a person has to consent; otherwise the connector alone, or a credential that was entered, is enough.
+    pub fn needs_consent(self) -> bool {
+        self == Self::AuthorizationCode
+    }
 }

@@ -17,19 +17,22 @@ mod renewal_time;
 mod secret;
 mod token_answer;
 
-pub use authorization::{Authorization, AuthorizationState, Completion, PendingCode, TicketUse};
+pub use authorization::{
+    Authorization, AuthorizationState, Completion, PendingCode, PendingDevice, PendingGrant,
+    TicketUse,
+};
 pub use connection::{
     Account, Connection, ConnectionFilter, ConnectionStatus, ConnectionUse, Owner, RefreshHealth,
 };
-pub use connector::{Connector, ConnectorChange, ConnectorKind};
+pub use connector::{AccountChange, Connector, ConnectorChange, ConnectorKind};
 pub use credential::{Credential, CredentialSource, Expiry, Generation};
 pub use id::{
     AppUserId, AuthorizationId, ConnectionId, ConnectorId, IntegrationTypeName, InvalidId, Label,
     WorkspaceName,
 };
 pub use integration_type::{
-    Capabilities, ConnectionConfig, ConnectionConfigField, IntegrationType,
-    InvalidConnectionConfig, ScopeSets,
+    ApiFacts, Capabilities, ConnectionConfig, ConnectionConfigField, GrantType, IntegrationType,
+    InvalidConnectionConfig, ScopeSets, StaticCredentialField, TokenKind,
 };
 pub use raw_token_answer::RawTokenAnswer;
 pub use refresh_facts::{Presentation, RefreshFacts, Rotation, SILENCE, TakeoverRule};

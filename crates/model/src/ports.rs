@@ -10,28 +10,35 @@ mod changes;
 mod connections;
 mod connectors;
 mod deployments;
+mod housekeeping;
 mod journal;
 mod refreshes;
 mod renewals;
+mod staged_imports;
+mod statistics;
 
 use crate::Timestamp;
 
 pub use api_keys::{ApiKeyRecord, ApiKeys, CallerRole};
 pub use authorization_server::{
-    AuthorizationServer, AuthorizeUrl, InvalidRegistration, Registration,
+    AuthorizationServer, AuthorizeUrl, DeviceAnswer, DeviceAuthorization, DiscoveryFailure,
+    Identified, InvalidRegistration, Registration, UnusableRegistration,
 };
 pub use authorizations::{Authorizations, ReturnedState};
 pub use catalogue::{Catalogue, InvalidDefinition};
 pub use changes::{Change, ChangedSubject, Changes, ChangesSeen};
-pub use connections::{Connections, Imported, KeptGeneration, NewConnection};
+pub use connections::{Connections, Ended, Imported, KeptGeneration, NewConnection, NewSibling};
 pub use connectors::{Connectors, IntegrationOverrides};
 pub use deployments::{Deployment, DeploymentGuard, Deployments};
+pub use housekeeping::Housekeeping;
 pub use journal::{Journal, JournalError, JournalPage, JournaledAnswer};
 pub use refreshes::{
     Claim, ClaimOutcome, ClaimRequest, Claimed, ClientRegistration, CommitOutcome, Holder, Orphan,
     RefreshFailure, Refreshes, Renewed,
 };
 pub use renewals::{DueRenewal, Renewals, Share};
+pub use staged_imports::StagedImports;
+pub use statistics::{ConnectionCount, Counts, Statistics};
 
 /// Tells the time; the real one lives at the edge.
 pub trait Clock: Send + Sync {

@@ -18,6 +18,8 @@ pub struct RefreshFacts {
     pub consent_limit: Option<Duration>,
     /// The most token calls a second the provider takes from one client.
     pub calls_per_second: Option<u32>,
+    /// How long access tokens usually live where the provider's answers do not say.
+    pub assumed_lifetime: Option<Duration>,
 }
 
 /// What becomes of a refresh token when it is redeemed: the provider's class.
@@ -73,6 +75,7 @@ impl Default for RefreshFacts {
             idle_limit: None,
             consent_limit: None,
             calls_per_second: None,
+            assumed_lifetime: None,
         }
     }
 }

@@ -37,7 +37,12 @@ impl RefreshPolicy {
     ) -> Timestamp {
         let alive = keep_alive(facts, renewable, roll);
         let unused = (now - renewable.used).to_std().unwrap_or_default() >= self.unused_after;
-        let Some(expires) = renewable.expires.filter(|_| !unused) else {
+        let assumed = || {
+            renewable
+                .received
+                .checked_add_signed(delta(facts.assumed_lifetime?))
+        };
+        let Some(expires) = renewable.expires.or_else(assumed).filter(|_| !unused) else {
             return alive;
         };
         let lifetime = (expires - renewable.received).to_std().unwrap_or_default();
@@ -94,6 +99,22 @@ mod tests {
         let time = |roll| policy.renewal_time(&facts, hour(), at(0), roll);
         assert_eq!(time(0.0), at(2160));
         assert_eq!(time(1.0), at(2880));
+    }
+
+    #[test]
+    fn tokens_whose_end_is_not_told_are_renewed_by_their_usual_life() {
+        let policy = RefreshPolicy::default();
+        let facts = RefreshFacts {
+            assumed_lifetime: Some(Duration::from_secs(7200)),
+            ..RefreshFacts::default()
+        };
+        let untold = Renewable {
+            expires: None,
+            ..hour()
+        };
+        let time = |renewable| policy.renewal_time(&facts, renewable, at(0), 0.0);
+        assert_eq!(time(untold), at(4320));
+        assert_eq!(time(hour()), at(2160));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a token endpoint answered, read into our words.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::{ConnectionConfig, Expiry, Secret, Timestamp};
@@ -23,6 +24,8 @@ pub struct TokenAnswer {
     pub captured: ConnectionConfig,
     /// When the answer arrived.
     pub receive_time: Timestamp,
+    /// The tokens that came with it, by name; each is renewed by itself.
+    pub others: BTreeMap<String, TokenAnswer>,
 }
 
 /// A token call that brought no token.

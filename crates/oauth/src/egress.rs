@@ -10,10 +10,12 @@ use crate::OAuthOptions;
 
 /// Says which hosts may be called, and resolves names to permitted addresses only; the connection is made to the
 /// address that was checked, so a second answer of the name system cannot change it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct EgressGuard {
     allow_loopback: bool,
     allow_private_networks: bool,
+    /// The operator's proxy, which may be anywhere. Where there is one, no other name is resolved here.
+    proxy: Option<String>,
 }
 
 /// Why a host is not called.
@@ -31,6 +33,11 @@ impl EgressGuard {
         Self {
             allow_loopback: options.allow_loopback,
             allow_private_networks: options.allow_private_networks,
+            proxy: options
+                .proxy_url
+                .as_ref()
+                .and_then(|url| url.host_str())
+                .map(str::to_owned),
         }
     }
 
@@ -68,13 +75,16 @@ impl EgressGuard {
 
 impl Resolve for EgressGuard {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = *self;
+        let guard = self.clone();
         Box::pin(async move {
             let host = name.as_str();
             let named_loopback = host == "localhost" || host.ends_with(".localhost");
             let permitted: Vec<SocketAddr> = tokio::net::lookup_host((host, 0))
                 .await?
-                .filter(|address| guard.permits(address.ip(), named_loopback))
+                .filter(|address| {
+                    guard.proxy.as_deref() == Some(host)
+                        || guard.permits(address.ip(), named_loopback)
+                })
                 .collect();
             if permitted.is_empty() {
                 return Err(NOT_PUBLIC.into());
@@ -104,6 +114,8 @@ fn reach(address: IpAddr) -> Reach {
 fn reach_v4(address: Ipv4Addr) -> Reach {
     match address.octets() {
         [127, ..] => Reach::Loopback,
+        // The metadata of clouds that keep it within their networks or behind a public address (Alibaba, Azure).
+        [100, 100, 100, 200] | [168, 63, 129, 16] => Reach::Special,
         [10, ..] | [192, 168, ..] | [172, 16..=31, ..] | [100, 64..=127, ..] => Reach::Private,
         // This network; link-local with the clouds' metadata; protocol assignments; documentation; 6to4 relays; benchmarks.
         [0, ..]
@@ -131,6 +143,10 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
             embedded(high, low)
         }
         [0x2002, high, low, ..] => embedded(high, low),
+        // The metadata of AWS and Google.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => {
+            Reach::Special
+        }
         [0xfc00..=0xfdff, ..] => Reach::Private,
         // Global unicast is 2000::/3, less Teredo and other protocol assignments (2001::/23) and documentation.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Reach::Special,
@@ -142,11 +158,13 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     fn guard(allow_loopback: bool, allow_private_networks: bool) -> EgressGuard {
         EgressGuard {
             allow_loopback,
             allow_private_networks,
+            proxy: None,
         }
     }
 
@@ -205,6 +223,60 @@ mod tests {
             let address: IpAddr = address.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             assert!(guard(false, false).permits(address, false), "{address}");
         }
+    }
+
+    /// The addresses of the corpus, each as a host in a URL, as far as URL parsers take them.
+    fn hostile(categories: &[&str]) -> Vec<(String, Url)> {
+        let corpus = include_str!("../../catalog/tests/hostile_values.toml");
+        let corpus: BTreeMap<String, Vec<String>> =
+            toml::from_str(corpus).expect("the corpus is TOML");
+        let of = |category: &&str| {
+            corpus
+                .get(*category)
+                .expect("the category is there")
+                .clone()
+        };
+        let hosts: Vec<String> = categories.iter().flat_map(of).collect();
+        assert!(hosts.len() >= 25, "{}", hosts.len());
+        hosts
+            .into_iter()
+            .filter_map(|host| Some((host.clone(), Url::parse(&format!("https://{host}/")).ok()?)))
+            .collect()
+    }
+
+    #[test]
+    fn no_notation_of_an_address_leads_inside() {
+        let loopback = hostile(&["loopback_addresses"]);
+        let private = hostile(&["private_addresses"]);
+        let never = hostile(&["metadata_addresses", "special_addresses"]);
+        assert!(loopback.len() + private.len() + never.len() > 100);
+        for (host, url) in loopback.iter().chain(&private).chain(&never) {
+            let checked = guard(false, false).check(url);
+            assert_eq!(checked, Err(NOT_PUBLIC), "{host}");
+        }
+        for (host, url) in &private {
+            assert!(guard(true, false).check(url).is_err(), "{host}");
+            assert!(guard(false, true).check(url).is_ok(), "{host}");
+        }
+        for (host, url) in &never {
+            assert!(guard(true, true).check(url).is_err(), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_proxy_s_own_name_may_lead_inside()
+    -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let proxied = EgressGuard::new(&OAuthOptions {
+            proxy_url: Some("http://localhost:3128".parse()?),
+            ..OAuthOptions::default()
+        });
+        let mut resolved = proxied.resolve("localhost".parse()?).await?;
+        assert!(resolved.all(|address| address.ip().is_loopback()));
+        let refused = proxied.resolve("provider.localhost".parse()?).await;
+        assert!(refused.is_err());
+        assert!(proxied.check(&Url::parse("https://10.0.0.1/")?).is_err());
+        assert!(proxied.check(&Url::parse("https://localhost/")?).is_ok());
+        Ok(())
     }
 
     #[test]

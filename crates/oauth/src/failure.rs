@@ -17,8 +17,16 @@ pub(crate) fn failure(kind: TokenFailureKind, detail: impl Into<String>) -> Toke
     }
 }
 
-/// The failures that a status alone tells, before any body is read.
-pub(crate) fn by_status(status: u16, headers: &HeaderMap, now: Timestamp) -> Option<TokenFailure> {
+/// The failures that a status alone tells, before any body is read: those of which the definition says nothing.
+pub(crate) fn by_status(
+    status: u16,
+    headers: &HeaderMap,
+    now: Timestamp,
+    errors: &Errors,
+) -> Option<TokenFailure> {
+    if by_definition(status, errors).is_some() {
+        return None;
+    }
     let retry_after = retry_after(headers, now);
     let kind = match status {
         429 => TokenFailureKind::RateLimited,
@@ -39,51 +47,105 @@ pub(crate) fn by_status(status: u16, headers: &HeaderMap, now: Timestamp) -> Opt
 /// known code means: it depends on what the request proved itself with.
 pub(crate) fn by_body(
     status: u16,
-    object: Option<&Value>,
+    body: Option<&Value>,
     errors: &Errors,
     unauthorized: TokenFailureKind,
 ) -> Option<TokenFailure> {
-    let error = object
-        .and_then(|object| object.get("error"))
-        .filter(|error| !matches!(error, Value::Null | Value::Bool(false)) && *error != "");
-    let not_ok = match (&errors.ok, object) {
-        (Some(pointer), Some(object)) => {
-            object.pointer(pointer.as_str()) != Some(&Value::Bool(true))
-        }
+    let report = body.map_or(Report::Nothing, |body| report(body, errors));
+    let not_ok = match (&errors.ok, body) {
+        (Some(pointer), Some(body)) => body.pointer(pointer.as_str()) != Some(&Value::Bool(true)),
         _ => false,
     };
     let is_success = (200..300).contains(&status);
-    if is_success && error.is_none() && !not_ok {
-        return None;
-    }
-    let code = error.and_then(Value::as_str);
-    let kind = match code.and_then(|code| meaning(code, errors)) {
+    let code = match report {
+        Report::Nothing if is_success && !not_ok => return None,
+        Report::Code(code) => Some(code),
+        Report::Nothing | Report::Unnamed => None,
+    };
+    let meant = code.as_deref().and_then(|code| meaning(code, errors));
+    let kind = match meant.or_else(|| by_definition(status, errors)) {
         Some(kind) => kind,
         None if status == 401 => unauthorized,
         // Something is wrong, but not said what: the grant may have been spent.
         None if is_success && code.is_none() => TokenFailureKind::Garbage,
         None => TokenFailureKind::RequestRejected,
     };
-    let code = code.filter(|code| looks_like_code(code));
+    let shown = code.filter(|code| errors.codes.contains_key(code) || looks_like_code(code));
     Some(failure(
         kind,
-        match code {
+        match shown {
             Some(code) => format!("{code} (status {status})"),
             None => format!("status {status}"),
         },
     ))
 }
 
+/// The error code that a body reports.
+pub(crate) fn reported_code(body: &Value, errors: &Errors) -> Option<String> {
+    match report(body, errors) {
+        Report::Code(code) => Some(code),
+        Report::Nothing | Report::Unnamed => None,
+    }
+}
+
+/// What a body says about an error.
+enum Report {
+    Nothing,
+    /// There is one, without a code.
+    Unnamed,
+    Code(String),
+}
+
+/// Looks where the definition says, then where RFC 6749 section 5.2 does; there, some have an object with the code in it.
+fn report(body: &Value, errors: &Errors) -> Report {
+    let error = body.get("error");
+    let inner = error.and_then(|error| error.get("code"));
+    let named = errors
+        .code
+        .iter()
+        .filter_map(|pointer| body.pointer(pointer.as_str()))
+        .chain(error)
+        .chain(inner)
+        .find_map(code);
+    match (named, error) {
+        (Some(code), _) if Some(&code) == errors.success_code.as_ref() => Report::Nothing,
+        (Some(code), _) => Report::Code(code),
+        (None, None | Some(Value::Null | Value::Bool(false))) => Report::Nothing,
+        (None, Some(Value::String(empty))) if empty.is_empty() => Report::Nothing,
+        (None, Some(_)) => Report::Unnamed,
+    }
+}
+
+fn code(value: &Value) -> Option<String> {
+    match value {
+        Value::String(code) if !code.is_empty() => Some(code.clone()),
+        Value::Number(code) => Some(code.to_string()),
+        _ => None,
+    }
+}
+
+fn by_definition(status: u16, errors: &Errors) -> Option<TokenFailureKind> {
+    // Most have none.
+    if errors.statuses.is_empty() {
+        return None;
+    }
+    errors.statuses.get(&status.to_string()).copied().map(kind)
+}
+
+fn kind(meaning: ErrorMeaning) -> TokenFailureKind {
+    match meaning {
+        ErrorMeaning::GrantRejected => TokenFailureKind::GrantRejected,
+        ErrorMeaning::ClientRejected => TokenFailureKind::ClientRejected,
+        ErrorMeaning::RequestRejected => TokenFailureKind::RequestRejected,
+        ErrorMeaning::RateLimited => TokenFailureKind::RateLimited,
+        ErrorMeaning::Ambiguous => TokenFailureKind::Ambiguous,
+    }
+}
+
 /// RFC 6749 section 5.2, RFC 6750 section 3.1 and the definition's own codes before them.
 fn meaning(code: &str, errors: &Errors) -> Option<TokenFailureKind> {
     if let Some(meaning) = errors.codes.get(code) {
-        return Some(match meaning {
-            ErrorMeaning::GrantRejected => TokenFailureKind::GrantRejected,
-            ErrorMeaning::ClientRejected => TokenFailureKind::ClientRejected,
-            ErrorMeaning::RequestRejected => TokenFailureKind::RequestRejected,
-            ErrorMeaning::RateLimited => TokenFailureKind::RateLimited,
-            ErrorMeaning::Ambiguous => TokenFailureKind::Ambiguous,
-        });
+        return Some(kind(*meaning));
     }
     match code {
         "invalid_grant" | "invalid_token" => Some(TokenFailureKind::GrantRejected),
@@ -96,12 +158,15 @@ fn meaning(code: &str, errors: &Errors) -> Option<TokenFailureKind> {
     }
 }
 
-/// Lower-case words joined by underscores, as all codes of the RFCs are; a token echoed back does not look like that.
+/// Lower-case words joined by underscores, as all codes of the RFCs are, or a short number; a token echoed back does not
+/// look like that.
 fn looks_like_code(code: &str) -> bool {
-    code.len() <= 40
-        && code.split('_').all(|word| {
-            (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
-        })
+    let is_number = code.len() <= 6 && code.parse::<u32>().is_ok();
+    is_number
+        || code.len() <= 40
+            && code.split('_').all(|word| {
+                (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+            })
 }
 
 /// Seconds or an HTTP date (RFC 9110 section 10.2.3); a date that has passed is no wait.
@@ -146,7 +211,7 @@ mod tests {
         later.insert(header::RETRY_AFTER, HeaderValue::from_static("7"));
         let now = chrono::DateTime::UNIX_EPOCH;
         let kind = |status: u16, headers: &HeaderMap| {
-            by_status(status, headers, now).map(|failure| failure.kind)
+            by_status(status, headers, now, &Errors::default()).map(|failure| failure.kind)
         };
         let none = HeaderMap::new();
         for (status, expected) in [
@@ -171,7 +236,7 @@ mod tests {
 
     #[test]
     fn only_codes_look_like_codes() {
-        for code in ["invalid_grant", "bad_refresh_token", "ratelimited"] {
+        for code in ["invalid_grant", "bad_refresh_token", "ratelimited", "190"] {
             assert!(looks_like_code(code), "{code}");
         }
         for other in [
@@ -179,6 +244,7 @@ mod tests {
             "_",
             "Invalid",
             "a1b2",
+            "1234567",
             "abcdefghijklmnopqrstuvwxyz",
             "two words",
             "a__b",

@@ -1,6 +1,9 @@
 //! The bounds within which providers are called.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use url::Url;
 
 /// How long and how much a call may take, and where it may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,11 @@ pub struct OAuthOptions {
     pub allow_loopback: bool,
     /// Whether private networks may be called (RFC 1918, RFC 4193, RFC 6598): for providers inside the organisation.
     pub allow_private_networks: bool,
+    /// An HTTP proxy that all calls go through, wherever it is. It resolves the providers' names itself: what they lead
+    /// to is then up to it; only addresses that stand in a URL are refused here.
+    pub proxy_url: Option<Url>,
+    /// Certificate authorities (PEM) that are trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Default for OAuthOptions {
@@ -26,6 +34,8 @@ impl Default for OAuthOptions {
             max_body: 256 * 1024,
             allow_loopback: false,
             allow_private_networks: false,
+            proxy_url: None,
+            ca_file: None,
         }
     }
 }

@@ -1,43 +1,78 @@
-//! A connector's provider: its definition with the connection's values filled in.
+//! A connector's provider: its definition with the connection's values filled in, and the way to it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::RequestBuilder;
-use tokend_catalog::{Catalogue, ClientAuth, Definition, Method, Template, TemplateError};
-use tokend_model::ports::{InvalidRegistration, Registration};
-use tokend_model::{TokenFailure, TokenFailureKind};
-use url::{Url, form_urlencoded};
+use tokend_catalog::{
+    Authorize, Catalogue, ClientAuth, Definition, Metadata, Template, TemplateError, Token,
+};
+use tokend_model::ports::{InvalidRegistration, Registration, UnusableRegistration};
+use tokend_model::{ConnectionConfig, GrantType, Secret, TokenFailure, TokenFailureKind};
+use url::Url;
 
 use crate::failure::failure;
+use crate::metadata::Endpoints;
+use crate::transport::Transport;
 
-/// Whom to speak to, and as whom.
+/// Whom to speak to, as whom, and over what.
+#[derive(Clone)]
 pub(crate) struct Provider<'a> {
+    pub(crate) transport: &'a Transport,
     pub(crate) definition: Arc<Definition>,
     pub(crate) registration: Registration<'a>,
+    /// What the provider's metadata names; empty where the definition has none.
+    endpoints: Arc<Endpoints>,
+}
+
+/// The definition of a registration's integration type.
+pub(crate) fn definition(
+    catalogue: &Catalogue,
+    registration: Registration<'_>,
+) -> Result<Arc<Definition>, InvalidRegistration> {
+    let connector = registration.connector;
+    let name = &connector.integration_type;
+    catalogue
+        .definition(&connector.workspace, name)
+        .ok_or_else(|| InvalidRegistration(format!("{name} is not in the catalogue")))
 }
 
 impl<'a> Provider<'a> {
-    pub(crate) fn find(
-        catalogue: &Catalogue,
+    /// The provider, before its metadata is asked for.
+    pub(crate) fn new(
+        transport: &'a Transport,
+        definition: Arc<Definition>,
         registration: Registration<'a>,
-    ) -> Result<Self, InvalidRegistration> {
-        let connector = registration.connector;
-        let name = &connector.integration_type;
-        let definition = catalogue
-            .definition(&connector.workspace, name)
-            .ok_or_else(|| InvalidRegistration(format!("{name} is not in the catalogue")))?;
-        Ok(Self {
+    ) -> Self {
+        Self {
+            transport,
             definition,
             registration,
-        })
+            endpoints: Arc::default(),
+        }
+    }
+
+    /// The provider with what its metadata names.
+    pub(crate) fn at(self, endpoints: Arc<Endpoints>) -> Self {
+        Self { endpoints, ..self }
+    }
+
+    /// The provider with further values.
+    pub(crate) fn knowing<'b>(&self, connection_config: &'b ConnectionConfig) -> Provider<'b>
+    where
+        'a: 'b,
+    {
+        Provider {
+            registration: Registration {
+                connection_config,
+                ..self.registration
+            },
+            ..self.clone()
+        }
     }
 
     /// A URL that there has to be.
     pub(crate) fn url(&self, template: &Template) -> Result<Url, InvalidRegistration> {
-        template
-            .fill(|name| self.value(name))
+        self.definition
+            .fill(template, |name| self.value(name))
             .map_err(|error| InvalidRegistration(error.to_string()))
     }
 
@@ -46,73 +81,100 @@ impl<'a> Provider<'a> {
         &self,
         template: &Template,
     ) -> Result<Option<Url>, InvalidRegistration> {
-        match template.fill(|name| self.value(name)) {
+        match self.definition.fill(template, |name| self.value(name)) {
             Ok(url) => Ok(Some(url)),
             Err(TemplateError::Missing(_)) => Ok(None),
             Err(error) => Err(InvalidRegistration(error.to_string())),
         }
     }
 
+    /// The section of the authorization request.
+    pub(crate) fn authorize(&self) -> Result<&Authorize, InvalidRegistration> {
+        self.definition.authorize.as_ref().ok_or_else(|| {
+            InvalidRegistration("the integration type is not connected in a browser".to_owned())
+        })
+    }
+
+    /// The section of the token endpoint.
+    pub(crate) fn token(&self) -> Result<&Token, InvalidRegistration> {
+        self.definition.token.as_ref().ok_or_else(|| {
+            InvalidRegistration("the integration type has no token endpoint".to_owned())
+        })
+    }
+
     /// How the client proves itself at the token endpoint.
     pub(crate) fn client_auth(&self) -> Result<ClientAuth, InvalidRegistration> {
-        self.definition
-            .token
-            .auth
-            .resolve(|name| self.value(name))
-            .map_err(|error| InvalidRegistration(error.to_string()))
+        let auth = self.token()?.auth.resolve(|name| self.value(name));
+        auth.map_err(|error| InvalidRegistration(error.to_string()))
     }
 
-    /// HTTP Basic with the client's id and secret, each form-encoded first (RFC 6749 section 2.3.1).
-    pub(crate) fn basic_auth(&self, request: RequestBuilder) -> RequestBuilder {
-        let encode =
-            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let connector = self.registration.connector;
-        let secret = connector
-            .client_secret
-            .as_ref()
-            .map(|secret| encode(secret.expose()));
-        request.basic_auth(encode(&connector.client_id), secret)
+    /// The client secret where it is one that both sides know; the key of a client that signs goes nowhere.
+    pub(crate) fn shared_secret<'s>(&self, secret: Option<&'s Secret>) -> Option<&'s Secret> {
+        let signs = self.definition.grant_type() == GrantType::JwtBearer
+            || self.client_auth() == Ok(ClientAuth::PrivateKeyJwt);
+        secret.filter(|_| !signs)
     }
 
+    /// The scopes as one text; none where there are none.
+    pub(crate) fn joined<'s>(
+        &self,
+        scopes: impl Iterator<Item = &'s str>,
+    ) -> Result<Option<String>, InvalidRegistration> {
+        let separator = match &self.definition.authorize {
+            Some(authorize) => authorize
+                .scope_separator
+                .resolve(|name| self.value(name))
+                .map_err(|error| InvalidRegistration(error.to_string()))?,
+            None => Default::default(),
+        };
+        let scopes: Vec<&str> = scopes.collect();
+        Ok((!scopes.is_empty()).then(|| scopes.join(separator.as_str())))
+    }
+
+    /// A value of the connection config, of the client or of the provider's metadata.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         if name == "client_id" {
             return Some(&self.registration.connector.client_id);
         }
+        if self.definition.metadata.is_some() && Metadata::ENDPOINTS.contains(&name) {
+            return self.endpoints.get(name);
+        }
         self.definition
             .config_value(self.registration.connection_config, name)
+    }
+
+    /// A text with its `{name}` filled in; by nothing where the value is not given.
+    pub(crate) fn filled(&self, text: &str) -> String {
+        let mut parts = text.split('{');
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (name, after) = part.split_once('}').unwrap_or(("", part));
+            filled.push_str(self.value(name).unwrap_or_default());
+            filled.push_str(after);
+        }
+        filled
+    }
+
+    /// The same for a parameter, to which the secrets are open: the client's, and the token that the call is about.
+    pub(crate) fn param_value(
+        &self,
+        name: &str,
+        secret: Option<&Secret>,
+        token: Option<&Secret>,
+    ) -> Option<String> {
+        match name {
+            "client_secret" => self.shared_secret(secret).map(Secret::expose),
+            "token" => token.map(Secret::expose),
+            _ => self.value(name),
+        }
+        .map(str::to_owned)
     }
 }
 
 /// Nothing can be sent to a provider that is not well described, so nothing was spent.
-pub(crate) fn not_sent(invalid: InvalidRegistration) -> TokenFailure {
-    failure(TokenFailureKind::NotSent, invalid.0)
-}
-
-/// A definition's method.
-pub(crate) fn http_method(method: Method) -> http::Method {
-    match method {
-        Method::Get => http::Method::GET,
-        Method::Post => http::Method::POST,
-        Method::Delete => http::Method::DELETE,
+pub(crate) fn not_sent(unusable: impl Into<UnusableRegistration>) -> TokenFailure {
+    match unusable.into() {
+        UnusableRegistration::Invalid(invalid) => failure(TokenFailureKind::NotSent, invalid.0),
+        UnusableRegistration::Metadata(failure) => failure,
     }
-}
-
-/// A definition's headers.
-pub(crate) fn definition_headers(
-    headers: &BTreeMap<String, String>,
-) -> Result<HeaderMap, TokenFailure> {
-    headers
-        .iter()
-        .map(|(name, value)| {
-            let name: HeaderName = name.parse().ok()?;
-            let value: HeaderValue = value.parse().ok()?;
-            Some((name, value))
-        })
-        .collect::<Option<HeaderMap>>()
-        .ok_or_else(|| {
-            failure(
-                TokenFailureKind::NotSent,
-                "the definition has a header that is none",
-            )
-        })
 }

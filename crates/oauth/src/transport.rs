@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header;
-use reqwest::{Client, Request, Response, redirect, retry};
+use reqwest::{Client, Request, Response};
+use tokend_catalog::Errors;
 use tokend_model::ports::Clock;
-use tokend_model::{RawTokenAnswer, TokenFailure, TokenFailureKind};
+use tokend_model::{RawTokenAnswer, Timestamp, TokenFailure, TokenFailureKind};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::OAuthOptions;
 use crate::egress::{EgressGuard, Refused};
 use crate::failure::{by_status, failure};
+use crate::http_client::{HttpClientUnavailable, http_client};
 
 /// How long an answer that may have arrived in time is still looked for when the time is over.
 const LAST_LOOK: Duration = Duration::from_secs(1);
@@ -32,23 +34,10 @@ impl Transport {
     pub(crate) fn new(
         options: &OAuthOptions,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Self, HttpClientUnavailable> {
         let guard = EgressGuard::new(options);
-        let client = Client::builder()
-            .user_agent(concat!("tokend/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            .dns_resolver(Arc::new(guard))
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            // A proxy would resolve names itself, past the guard.
-            .no_proxy()
-            // A connection kept open may be cut by the other side just as a refresh token is sent over it, and nobody
-            // could say whether that was spent. Token calls are rare: each gets a connection of its own.
-            .pool_max_idle_per_host(0)
-            .build()?;
         Ok(Self {
-            client,
+            client: http_client(options, guard.clone())?,
             guard,
             timeout: options.timeout,
             max_body: options.max_body,
@@ -56,17 +45,20 @@ impl Transport {
         })
     }
 
-    /// The client, to build requests with.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Sends the request once and takes in the answer up to the cap, unless its status says all there is to know.
-    pub(crate) async fn send(&self, request: Request) -> Result<RawTokenAnswer, TokenFailure> {
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        errors: &Errors,
+    ) -> Result<RawTokenAnswer, TokenFailure> {
         self.guard
             .check(request.url())
             .map_err(|refused| failure(TokenFailureKind::NotSent, refused.0))?;
-        let mut exchange = std::pin::pin!(self.exchange(request));
+        let mut exchange = std::pin::pin!(self.exchange(request, errors));
         match timeout(self.timeout, exchange.as_mut()).await {
             Ok(ended) => ended,
             // A process that was stopped finds its time over before it has looked at what arrived meanwhile.
@@ -79,14 +71,18 @@ impl Transport {
         }
     }
 
-    async fn exchange(&self, request: Request) -> Result<RawTokenAnswer, TokenFailure> {
+    async fn exchange(
+        &self,
+        request: Request,
+        errors: &Errors,
+    ) -> Result<RawTokenAnswer, TokenFailure> {
         let response = self
             .client
             .execute(request)
             .await
             .map_err(|error| unanswered(&error))?;
         let status = response.status().as_u16();
-        if let Some(failure) = by_status(status, response.headers(), self.clock.now()) {
+        if let Some(failure) = by_status(status, response.headers(), self.clock.now(), errors) {
             return Err(failure);
         }
         let content_type = response

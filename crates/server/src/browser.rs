@@ -3,7 +3,7 @@
 mod cookie;
 mod page;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Form, Router,
@@ -66,22 +66,62 @@ async fn start(State(pages): State<Arc<Pages>>, Path(ticket): Path<String>) -> R
     }
 }
 
-/// The parameters a provider sends back; anything else in the query is not looked at.
-#[derive(Deserialize)]
+/// So many further parameters of a callback are looked at, none with a longer name or value in bytes.
+const MOST_PARAMETERS: usize = 32;
+const LONGEST_NAME: usize = 64;
+const LONGEST_VALUE: usize = 1024;
+
+/// The parameters a provider sends back: the standard's, and those that tell which account or instance it is.
+#[derive(Default)]
 struct CallbackQuery {
     state: Option<String>,
     code: Option<String>,
     error: Option<String>,
+    others: BTreeMap<String, String>,
+}
+
+impl CallbackQuery {
+    /// `None` if one of the standard's is there twice (RFC 6749 section 3.1).
+    fn read(pairs: Vec<(String, String)>) -> Option<Self> {
+        let mut query = Self::default();
+        let mut repeated = Vec::new();
+        for (name, value) in pairs {
+            let place = match name.as_str() {
+                "state" => &mut query.state,
+                "code" => &mut query.code,
+                "error" => &mut query.error,
+                _ => {
+                    let bounded = name.len() <= LONGEST_NAME && value.len() <= LONGEST_VALUE;
+                    if bounded && query.others.len() < MOST_PARAMETERS {
+                        if query.others.contains_key(&name) {
+                            repeated.push(name.clone());
+                        }
+                        query.others.insert(name, value);
+                    }
+                    continue;
+                }
+            };
+            if place.replace(value).is_some() {
+                return None;
+            }
+        }
+        // Which of them the provider meant nobody knows.
+        query.others.retain(|name, _| !repeated.contains(name));
+        Some(query)
+    }
 }
 
 /// `GET /oauth/callback/{context}`: the redirect URI. Keeps the code; activates nothing.
 async fn callback(
     State(pages): State<Arc<Pages>>,
     Path(context): Path<String>,
-    query: Result<Query<CallbackQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(Query(query)) = query else {
+    let query = query
+        .ok()
+        .and_then(|Query(pairs)| CallbackQuery::read(pairs));
+    let Some(query) = query else {
         return page::error(&Error::invalid("state", "is missing or there twice"));
     };
     let state = query.state.map(Secret::new);
@@ -92,6 +132,7 @@ async fn callback(
         state,
         code: query.code.map(Secret::new),
         error: query.error,
+        parameters: query.others,
         browser_binding,
     };
     match pages.vending.receive_callback(&callback).await {
@@ -106,6 +147,9 @@ struct Completion {
     completion_token: String,
     /// The name of the cookie that the page was shown with.
     binding: String,
+    /// On the page that asks whether another account is meant.
+    #[serde(default)]
+    accept_account_change: bool,
 }
 
 /// `POST /oauth/complete/{context}`: the user confirmed on our own page.
@@ -130,7 +174,7 @@ async fn complete(
     let token = Secret::new(form.completion_token);
     match pages
         .vending
-        .complete_in_browser(&context, &id, &token, &binding)
+        .complete_in_browser(&context, &id, &token, &binding, form.accept_account_change)
         .await
     {
         Ok(connection) => {
@@ -141,6 +185,10 @@ async fn complete(
         // The button was pressed twice, or the page reloaded.
         Err(Error::AuthorizationExpired) if pages.is_completed(&context, &id).await => {
             page::connected(&pages.service_name(&context).await, None)
+        }
+        Err(Error::AccountChanged { .. }) => {
+            let service = pages.service_name(&context).await;
+            page::confirm_other_account(&context, &service, &id, &token, &form.binding)
         }
         Err(error) => page::error(&error),
     }

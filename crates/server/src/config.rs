@@ -151,6 +151,8 @@ pub struct OAuth {
     pub max_answer_bytes: usize,
     pub allow_loopback: bool,
     pub allow_private_networks: bool,
+    pub proxy_url: String,
+    pub ca_file: PathBuf,
 }
 
 /// `[access]`
@@ -303,6 +305,15 @@ impl Config {
                 wrong.push(format!("{key}: must be at least 1"));
             }
         }
+        let proxy_url = &self.oauth.proxy_url;
+        if !proxy_url.is_empty() && !is_proxy_url(proxy_url) {
+            // Not repeated: what is wrong with it may be a password.
+            wrong.push(
+                "oauth.proxy_url: must be http:// or https://, a host, and nothing after the port; \
+                 a user name and password are not taken"
+                    .to_owned(),
+            );
+        }
         if !set(&self.journal.directory) {
             wrong.push(
                 "journal.directory: must be set; no token is renewed without a journal".to_owned(),
@@ -393,6 +404,11 @@ impl std::fmt::Debug for Database {
             .field("url_file", &self.url_file)
             .finish_non_exhaustive()
     }
+}
+
+fn is_proxy_url(text: &str) -> bool {
+    let has_credentials = |url: url::Url| !url.username().is_empty() || url.password().is_some();
+    is_public_url(text) && !url::Url::parse(text).is_ok_and(has_credentials)
 }
 
 fn is_public_url(text: &str) -> bool {
@@ -494,6 +510,19 @@ mod tests {
         assert!(error.contains("tls_private_key_file"), "{error}");
         let error = load("[http]\npublic_url = 'https://t.example/base'").expect_err("a path");
         assert!(error.contains("http.public_url"), "{error}");
+        for proxy in [
+            "proxy:3128",
+            "socks5://proxy",
+            "http://u:canary@proxy:3128",
+            "http://proxy/x",
+        ] {
+            let error = load(&format!("[oauth]\nproxy_url = '{proxy}'")).expect_err("no proxy");
+            assert!(
+                error.contains("oauth.proxy_url") && !error.contains("canary"),
+                "{error}"
+            );
+        }
+        assert!(load("[oauth]\nproxy_url = 'http://proxy.internal:3128'").is_ok());
     }
 
     #[test]

@@ -20,7 +20,8 @@ mod upkeep;
 mod wire_up;
 
 pub use maintenance::{
-    AddedCaller, AdoptedDatabase, NewCaller, add_caller, adopt_database, generate_key_file, migrate,
+    AddedCaller, AdoptedDatabase, NewCaller, add_caller, adopt_database, generate_key_file,
+    integration_type_names, migrate,
 };
 pub use start::{Server, StartError};
 pub use telemetry::begin_logging;

@@ -1,12 +1,13 @@
-//! Work on an installation that needs no running server: keys, tables, callers.
+//! Work on an installation that needs no running server: keys, tables, callers, and what the catalogue knows.
 
 use std::{path::Path, time::Duration};
 
 use chrono::{Datelike, TimeDelta};
 use tokend_access::ApiKey;
+use tokend_catalog::Catalogue;
 use tokend_model::{
     Secret, Timestamp, WorkspaceName,
-    ports::{ApiKeys, CallerRole, Clock},
+    ports::{ApiKeys, CallerRole, Catalogue as _, Clock},
 };
 
 use crate::{StartError, clock::SystemClock, config::Config, deployment, wire_up::open_storage};
@@ -38,6 +39,12 @@ pub struct AddedCaller {
 /// Makes a key file, which nobody else may read; answers the key's id. An existing file is not touched.
 pub fn generate_key_file(file: &Path) -> Result<String, StartError> {
     Ok(tokend_keyring::generate_key_file(file)?)
+}
+
+/// The names of all integration types that come with tokend, sorted.
+pub fn integration_type_names() -> Result<Vec<String>, StartError> {
+    let types = Catalogue::embedded()?.list(&WorkspaceName::default_workspace());
+    Ok(types.iter().map(|known| known.name.to_string()).collect())
 }
 
 /// Brings the database's tables up to date.

@@ -7,9 +7,13 @@ mod connections;
 mod connector_service;
 mod connectors;
 mod from_proto;
+mod housekeeping;
 mod integration_types;
 mod page;
+mod static_credentials;
+mod statistics;
 mod to_proto;
+mod user_data;
 
 pub(crate) use admin::Admin;
 pub(crate) use connector_service::Connector;

@@ -20,6 +20,9 @@ const LONGEST_MESSAGE: usize = 1000;
 /// No more field violations than these are told.
 const MOST_VIOLATIONS: usize = 10;
 
+/// How many bytes the field violations of a set of connectors share.
+const ROOM_FOR_A_SET: usize = 4500;
+
 /// A use case's error.
 pub(crate) fn of(error: &Error) -> Status {
     about(error, Vec::new())
@@ -44,6 +47,19 @@ pub(crate) fn about(error: &Error, asked: Vec<(&'static str, String)>) -> Status
             for (key, why) in invalid.violations.iter().take(MOST_VIOLATIONS) {
                 let field = cut(format!("connection_config.{key}"), LONGEST_VALUE);
                 details.add_bad_request_violation(field, cut(why.clone(), LONGEST_VALUE));
+            }
+        }
+        Error::InvalidSet { violations, .. } => {
+            // As much as there is room for, however many share it; the metadata says how many there are.
+            let longest = (ROOM_FOR_A_SET / violations.len().max(1)).clamp(150, LONGEST_MESSAGE);
+            let mut room = ROOM_FOR_A_SET;
+            for (field, why) in violations {
+                let (field, why) = (cut(field.clone(), LONGEST_VALUE), cut(why.clone(), longest));
+                let Some(left) = room.checked_sub(field.len() + why.len()) else {
+                    break;
+                };
+                room = left;
+                details.add_bad_request_violation(field, why);
             }
         }
         Error::NotConnected {
@@ -130,6 +146,8 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::ProviderMisbehaved { retry_after }
         | Error::RefreshInProgress { retry_after }
         | Error::GrantInDoubt { retry_after }
+        | Error::ConsentPending { retry_after }
+        | Error::CredentialUnchecked { retry_after }
         | Error::OutcomeUnknown { retry_after } => Some(*retry_after),
         Error::StorageUnavailable | Error::JournalUnavailable => Some(Duration::from_secs(1)),
         _ => None,
@@ -155,6 +173,18 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("connectionCount", connections.to_string()),
         ],
         Error::InvalidField { field, .. } => vec![("field", (*field).to_owned())],
+        Error::InvalidSet { first, violations } => {
+            let mut all = match violations.len() {
+                1 => metadata(first),
+                _ => HashMap::new(),
+            };
+            all.insert("violationCount".to_owned(), violations.len().to_string());
+            return all;
+        }
+        Error::AccountChanged { connection_id } => {
+            vec![("connectionId", connection_id.clone())]
+        }
+        Error::TokenNotGranted { token } => vec![("token", token.clone())],
         Error::ScopeNotGranted { missing } => vec![("missingScopes", missing.join(" "))],
         Error::NotConnected {
             connect: Some(ConnectLink {
@@ -194,6 +224,10 @@ mod tests {
         let second = Duration::from_secs(1);
         let errors = [
             Error::invalid("label", "is too long"),
+            Error::InvalidSet {
+                first: Box::new(Error::invalid("scopes", "are wrong")),
+                violations: vec![("connectors[0].scopes".into(), "are wrong".into())],
+            },
             Error::IntegrationTypeUnknown {
                 name: "x".into(),
                 nearest: None,
@@ -206,6 +240,16 @@ mod tests {
             Error::AuthorizationNotFound,
             Error::NotConnected { connect: None },
             Error::AuthorizationPending,
+            Error::ConsentPending {
+                retry_after: second,
+            },
+            Error::AccountChanged {
+                connection_id: "x".into(),
+            },
+            Error::CredentialRejected,
+            Error::CredentialUnchecked {
+                retry_after: second,
+            },
             Error::AuthorizationExpired,
             Error::AuthorizationDenied,
             Error::AuthorizationFailed { why: "x".into() },
@@ -217,6 +261,7 @@ mod tests {
             Error::ScopeNotGranted {
                 missing: vec!["x".into()],
             },
+            Error::TokenNotGranted { token: "x".into() },
             Error::ProviderUnavailable {
                 retry_after: second,
             },
@@ -265,7 +310,13 @@ mod tests {
                 .map(|number| (format!("{number}{long}"), long.clone()))
                 .collect(),
         };
+        let set = |count: usize| Error::InvalidSet {
+            first: Box::new(Error::invalid("scopes", long.clone())),
+            violations: vec![(format!("connectors[0].{long}"), long.clone()); count],
+        };
         for error in [
+            set(1),
+            set(1000),
             Error::invalid("scopes", long.clone()),
             Error::ScopeNotGranted {
                 missing: vec![long.clone(); 3],

@@ -43,19 +43,20 @@ pub(crate) async fn flush_uses(vending: Vending, interval: Duration, stop: Cance
     }
 }
 
-/// Ends attempts to connect that nobody finished, so that what is sealed for them does not stay.
+/// Ends attempts to connect that nobody finished, so that what is sealed for them does not stay: those that ran out
+/// while no server ran, too.
 pub(crate) async fn expire_authorizations(vending: Vending, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(EXPIRE_AUTHORIZATIONS))
-        .await
-        .is_some()
-    {
+    loop {
         match vending.expire_authorizations().await {
             Ok(0) => {}
             Ok(count) => tracing::debug!(count, "authorizations expired"),
             Err(error) => {
                 tracing::warn!(%error, "expired authorizations are left for the next time")
             }
+        }
+        let pause = tokio::time::sleep(EXPIRE_AUTHORIZATIONS);
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return;
         }
     }
 }

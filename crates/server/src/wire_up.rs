@@ -123,6 +123,9 @@ pub(crate) async fn wire_up(
         deployment_guard: guard.clone(),
         authorizations: storage.clone(),
         integration_overrides: storage.clone(),
+        staged_imports: storage.clone(),
+        housekeeping: storage.clone(),
+        statistics: storage.clone(),
     };
     let vending = Vending::new(ports, vending_options(config, holder, public_url));
     vending
@@ -203,6 +206,9 @@ fn oauth_options(config: &Config) -> OAuthOptions {
         max_body: config.oauth.max_answer_bytes,
         allow_loopback: config.oauth.allow_loopback,
         allow_private_networks: config.oauth.allow_private_networks,
+        // Checked when the configuration was read; the empty text is none.
+        proxy_url: config.oauth.proxy_url.parse().ok(),
+        ca_file: Some(config.oauth.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
     }
 }
 

@@ -15,6 +15,7 @@ mod clock;
 mod conduct;
 mod connection;
 mod delivery;
+mod device;
 mod ending;
 mod event;
 mod fault;
@@ -42,6 +43,7 @@ mod tallies;
 mod token_answer;
 mod token_endpoint;
 mod token_request;
+mod unattended;
 
 pub use alteration::{Alteration, BodyChange};
 pub use app_identity::TokenDraft;

@@ -12,9 +12,11 @@ use crate::{
     app_identity::{AppIdentity, SigningKey},
     books::Books,
     conduct::Conduct,
+    device::Devices,
     event::Happening,
     grants::Grants,
     options::{Client, SimulatorOptions},
+    unattended::AssertionKeys,
 };
 
 /// One provider.
@@ -24,6 +26,8 @@ pub(crate) struct Provider {
     pub(crate) app: AppIdentity,
     pub(crate) conduct: Conduct,
     pub(crate) closing: CancellationToken,
+    pub(crate) assertion_keys: AssertionKeys,
+    pub(crate) devices: Devices,
     /// The queries with which browsers came back to the app.
     pub(crate) returns: watch::Sender<Vec<BTreeMap<String, String>>>,
     clients: Mutex<BTreeMap<String, Client>>,
@@ -45,6 +49,8 @@ impl Provider {
             key: SigningKey::generate(),
             conduct: Conduct::new(options.behaviour),
             closing: CancellationToken::new(),
+            assertion_keys: AssertionKeys::default(),
+            devices: Devices::default(),
             returns: watch::Sender::default(),
             clients: Mutex::default(),
             records: Mutex::new(Records {

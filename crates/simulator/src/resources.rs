@@ -11,8 +11,14 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    connection::Connection, fault::Endpoint, grants::Bearer, ledger::Ledger, misbehaviour,
+    connection::Connection,
+    device::DEVICE_CODE,
+    fault::Endpoint,
+    grants::Bearer,
+    ledger::Ledger,
+    misbehaviour,
     provider::Provider,
+    unattended::{CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE},
 };
 
 /// `GET /userinfo` (OpenID Connect Core section 5.3).
@@ -65,9 +71,12 @@ pub(crate) async fn openid_configuration(State(provider): State<Arc<Provider>>) 
         "token_endpoint": at("/token"),
         "revocation_endpoint": at("/revoke"),
         "userinfo_endpoint": at("/userinfo"),
+        "device_authorization_endpoint": at("/device"),
         "jwks_uri": at("/jwks.json"),
         "response_types_supported": ["code"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": [
+            "authorization_code", "refresh_token", CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE, DEVICE_CODE,
+        ],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "id_token_signing_alg_values_supported": ["ES256"],

@@ -11,13 +11,14 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{app_pages, authorization, provider::Provider, resources, token_endpoint};
+use crate::{app_pages, authorization, device, provider::Provider, resources, token_endpoint};
 
 /// All paths of the simulator.
 pub(crate) fn router(provider: Arc<Provider>) -> Router {
     Router::new()
         .route("/authorize", get(authorization::authorize))
         .route("/token", post(token_endpoint::token))
+        .route("/device", post(device::authorize))
         .route("/revoke", post(token_endpoint::revoke))
         .route("/userinfo", get(resources::userinfo))
         .route("/api/events", get(resources::events))

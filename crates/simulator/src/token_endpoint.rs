@@ -12,6 +12,7 @@ use axum::{
 use crate::{
     authorization::scopes_of,
     connection::Connection,
+    device::{self, DEVICE_CODE},
     event::{BodyFormat, ClientAuth, FamilyId, Happening},
     fault::Endpoint,
     fingerprint::Fingerprint,
@@ -20,6 +21,7 @@ use crate::{
     redemption::Refusal,
     token_answer,
     token_request::TokenRequest,
+    unattended::{self, CLIENT_CREDENTIALS, JWT_BEARER, TOKEN_EXCHANGE},
 };
 
 /// `POST /token` (RFC 6749 sections 4.1.3 and 6).
@@ -159,6 +161,11 @@ fn redeem(provider: &Arc<Provider>, request: Result<TokenRequest, Refusal>) -> R
         .as_ref()
         .map_or(ClientAuth::None, |request| request.client_auth);
     let redeemed = request.and_then(|request| {
+        // The assertion alone proves the client.
+        if request.parameter("grant_type") == Some(JWT_BEARER) {
+            let issued = unattended::by_assertion(provider, &request, &behaviour)?;
+            return Ok((issued, false));
+        }
         let client_id = request.authenticate(provider)?;
         match request.required("grant_type")? {
             "authorization_code" => {
@@ -182,6 +189,15 @@ fn redeem(provider: &Arc<Provider>, request: Result<TokenRequest, Refusal>) -> R
                     })
                     .map(|issued| (issued, true))
             }
+            CLIENT_CREDENTIALS => {
+                let issued =
+                    unattended::by_client_credentials(provider, &request, client_id, &behaviour);
+                Ok((issued, false))
+            }
+            TOKEN_EXCHANGE => unattended::by_exchange(provider, &request, client_id, &behaviour)
+                .map(|issued| (issued, false)),
+            DEVICE_CODE => device::redeem(provider, &request, client_id, &behaviour)
+                .map(|issued| (issued, false)),
             _ => Err(Refusal("unsupported_grant_type")),
         }
     });

@@ -98,10 +98,17 @@ impl TokenRequest {
 
     /// The values in it that nobody may find in a log or a database.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        ["code", "code_verifier", "refresh_token", "token"]
-            .into_iter()
-            .filter_map(|name| self.parameter(name))
-            .chain(self.client_secret.as_deref())
+        [
+            "code",
+            "code_verifier",
+            "refresh_token",
+            "token",
+            "device_code",
+            "subject_token",
+        ]
+        .into_iter()
+        .filter_map(|name| self.parameter(name))
+        .chain(self.client_secret.as_deref())
     }
 }
 

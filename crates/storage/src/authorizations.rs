@@ -1,5 +1,6 @@
 //! Attempts to connect at rest.
 
+mod answer;
 mod expiry;
 mod row;
 mod step;
@@ -10,12 +11,12 @@ use sea_orm::{
 };
 use tokend_model::{
     Authorization, AuthorizationId, AuthorizationState, Completion, ConnectorId, Label, Owner,
-    PendingCode, TicketUse, Timestamp, WorkspaceName,
+    PendingCode, PendingDevice, TicketUse, Timestamp, TokenAnswer, WorkspaceName,
     ports::{Authorizations, ReturnedState, StorageError},
 };
 
-pub(crate) use self::step::complete;
 use self::step::{is_in, is_not_final, step, to_state};
+pub(crate) use self::{answer::readable_answer, step::complete};
 use crate::{
     Storage,
     columns::owner_columns,
@@ -34,6 +35,30 @@ impl Authorizations for Storage {
     ) -> Result<(), StorageError> {
         let row = Model::write(authorization, ticket_hash, completion_hash);
         Entity::insert(row.into_active_model())
+            .exec_without_returning(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(())
+    }
+
+    async fn insert_device(
+        &self,
+        authorization: &Authorization,
+        completion_hash: &[u8],
+        device: &PendingDevice,
+    ) -> Result<(), StorageError> {
+        let sealing = SealedRow::new(
+            &self.keyring,
+            &authorization.workspace,
+            authorization.id.as_str(),
+        );
+        let code = sealing.seal(CODE, &device.device_code)?;
+        // No browser holds a ticket; the column is for one value a row, which must be nobody else's.
+        let row = Model::write(authorization, completion_hash, Some(completion_hash));
+        let mut row = row.into_active_model();
+        row.code = Set(Some(code));
+        step::to_poll(&mut row, device);
+        Entity::insert(row)
             .exec_without_returning(&self.database)
             .await
             .map_err(by_meaning)?;
@@ -104,10 +129,10 @@ impl Authorizations for Storage {
         let sealing = SealedRow::new(&self.keyring, workspace, id.as_str());
         let code = sealing.seal(CODE, &pending.code)?;
         let (workspace, id) = (workspace.clone(), id.clone());
-        let hash = pending.completion_hash.clone();
+        let pending = pending.clone();
         self.transact(move |transaction| {
             Box::pin(
-                async move { step::store_code(transaction, &workspace, &id, code, hash).await },
+                async move { step::store_code(transaction, &workspace, &id, code, pending).await },
             )
         })
         .await
@@ -141,6 +166,60 @@ impl Authorizations for Storage {
         // What is final stays as it is: whoever comes later has nothing to add.
         step(&self.database, workspace, id, is_not_final(), change).await?;
         Ok(())
+    }
+
+    async fn put_off(
+        &self,
+        workspace: &WorkspaceName,
+        id: &AuthorizationId,
+        device: &PendingDevice,
+    ) -> Result<(), StorageError> {
+        let mut change = to_state(AuthorizationState::AwaitingCompletion);
+        step::to_poll(&mut change, device);
+        let from = is_in(AuthorizationState::Completing);
+        step(&self.database, workspace, id, from, change).await?;
+        Ok(())
+    }
+
+    async fn hold(
+        &self,
+        workspace: &WorkspaceName,
+        id: &AuthorizationId,
+        answer: &TokenAnswer,
+        reason: &str,
+    ) -> Result<(), StorageError> {
+        let sealing = SealedRow::new(&self.keyring, workspace, id.as_str());
+        let mut change = to_state(AuthorizationState::AwaitingCompletion);
+        change.answer = Set(Some(answer::seal(&sealing, answer)?));
+        change.code = Set(None);
+        change.pkce_verifier = Set(None);
+        change.failure_reason = Set(reason.to_owned());
+        let from = is_in(AuthorizationState::Completing);
+        match step(&self.database, workspace, id, from, change).await? {
+            true => Ok(()),
+            false => Err(StorageError::Changed),
+        }
+    }
+
+    async fn abandoned(
+        &self,
+        deadline: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<(Authorization, TokenAnswer)>, StorageError> {
+        let rows = expiry::holding(&self.database, deadline, limit).await?;
+        let mut abandoned = Vec::new();
+        for mut row in rows {
+            let sealed = row.answer.take().unwrap_or_default();
+            let authorization = row.read()?;
+            let id = authorization.id.as_str();
+            let sealing = SealedRow::new(&self.keyring, &authorization.workspace, id);
+            match answer::open(&sealing, &sealed) {
+                Ok(answer) => abandoned.push((authorization, answer)),
+                // A lost key must not keep the others from being ended.
+                Err(error) => tracing::warn!(id, %error, "tokens that are held cannot be opened"),
+            }
+        }
+        Ok(abandoned)
     }
 
     async fn expire(&self, deadline: Timestamp, reason: &str) -> Result<u64, StorageError> {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::DateTime;
-use tokend_model::{ConnectorKind, Expiry, InvalidId, Owner, Timestamp, ports::StorageError};
+use tokend_model::{
+    AccountChange, ConnectorKind, Expiry, InvalidId, Owner, Timestamp, ports::StorageError,
+};
 
 use crate::faults::corrupt;
 
@@ -11,7 +13,11 @@ const EXPIRES: &str = "AT";
 const EXPIRES_UNKNOWN: &str = "UNKNOWN";
 const EXPIRES_NEVER: &str = "NEVER";
 const SHARED: &str = "SHARED";
-const APP_USER: &str = "APP_USER";
+/// The kind of an app user's rows.
+pub(crate) const APP_USER: &str = "APP_USER";
+const REFUSE: &str = "REFUSE";
+const ASK: &str = "ASK";
+const ACCEPT: &str = "ACCEPT";
 
 /// Reads a time.
 pub(crate) fn time(what: &'static str, milliseconds: i64) -> Result<Timestamp, StorageError> {
@@ -80,6 +86,28 @@ pub(crate) fn kind(what: &'static str, text: &str) -> Result<ConnectorKind, Stor
         SHARED => Ok(ConnectorKind::Shared),
         APP_USER => Ok(ConnectorKind::AppUser),
         _ => Err(corrupt(what, "it is neither SHARED nor APP_USER")),
+    }
+}
+
+/// Writes what happens when another account consents.
+pub(crate) fn account_change_text(change: AccountChange) -> &'static str {
+    match change {
+        AccountChange::Refuse => REFUSE,
+        AccountChange::Ask => ASK,
+        AccountChange::Accept => ACCEPT,
+    }
+}
+
+/// Reads what happens when another account consents.
+pub(crate) fn account_change(
+    what: &'static str,
+    text: &str,
+) -> Result<AccountChange, StorageError> {
+    match text {
+        REFUSE => Ok(AccountChange::Refuse),
+        ASK => Ok(AccountChange::Ask),
+        ACCEPT => Ok(AccountChange::Accept),
+        _ => Err(corrupt(what, "it is neither REFUSE nor ASK nor ACCEPT")),
     }
 }
 

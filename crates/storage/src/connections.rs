@@ -1,36 +1,42 @@
 //! Connections and their credentials at rest.
 
 mod connect;
+mod end;
 mod import;
 pub(crate) mod locked;
 pub(crate) mod row;
+mod siblings;
+mod staged;
+pub(crate) mod tags;
 mod uses;
 
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, LockType},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, Func, SimpleExpr},
 };
 use tokend_model::{
-    Account, Connection, ConnectionFilter, ConnectionId, ConnectionStatus, ConnectionUse,
-    ConnectorId, Credential, Label, Owner, Timestamp, WorkspaceName,
+    Account, Connection, ConnectionFilter, ConnectionId, ConnectionUse, ConnectorId, Credential,
+    IntegrationTypeName, Label, Owner, Timestamp, WorkspaceName,
     ports::{
-        ChangedSubject, Connections, Imported, KeptGeneration, NewConnection, Page, StorageError,
+        ChangedSubject, Connections, Ended, Imported, KeptGeneration, NewConnection, Page,
+        StorageError,
     },
 };
 
 use self::{
-    locked::{close_claims, delete_credentials, lock_connection, readable_credential},
+    connect::MAIN,
     row::{read_connection, read_credential, read_generation},
 };
 use crate::{
     Storage,
     changes::announce,
     columns::{kind_text, owner_columns, time},
+    connect::clock,
     database_clock,
     entities::{
-        connection::{ActiveModel, Column, Entity, Model},
+        connection::{ActiveModel, Column, Entity},
         connection_usage, credential,
     },
     faults::by_meaning,
@@ -44,9 +50,10 @@ impl Connections for Storage {
         connector_id: &ConnectorId,
         owner: &Owner,
         label: &Label,
+        token: &str,
     ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
-        self.one(of_owner(workspace, connector_id, owner, label))
-            .await
+        let of_owner = of_owner(workspace, connector_id, owner, label);
+        self.one(of_owner.filter(Column::Token.eq(token))).await
     }
 
     async fn get(
@@ -72,7 +79,8 @@ impl Connections for Storage {
         owner: &Owner,
         label: &Label,
     ) -> Result<Option<Connection>, StorageError> {
-        self.one_unopened(of_owner(workspace, connector_id, owner, label))
+        let of_owner = of_owner(workspace, connector_id, owner, label);
+        self.one_unopened(of_owner.filter(Column::Token.eq(MAIN)))
             .await
     }
 
@@ -128,13 +136,25 @@ impl Connections for Storage {
             let names = statuses.iter().map(|status| status.as_str());
             query = query.filter(Column::Status.is_in(names));
         }
+        if let Some(types) = &filter.integration_types {
+            let names = types.iter().map(IntegrationTypeName::as_str);
+            query = query.filter(Column::IntegrationType.is_in(names));
+        }
+        if !filter.tags.is_empty() {
+            query = query.filter(tags::with_all(workspace.as_str(), &filter.tags));
+        }
         let rows = query
             .find_also_related(connection_usage::Entity)
             .all(&self.database)
             .await
             .map_err(by_meaning)?;
+        let ids: Vec<&str> = rows.iter().map(|(row, _)| row.id.as_str()).collect();
+        let mut tags = tags::of_many(&self.database, &ids).await?;
         rows.into_iter()
-            .map(|(row, usage)| read_connection(row, usage))
+            .map(|(row, usage)| {
+                let tags = tags.remove(&row.id).unwrap_or_default();
+                read_connection(row, usage, tags)
+            })
             .collect()
     }
 
@@ -162,28 +182,10 @@ impl Connections for Storage {
         &self,
         workspace: &WorkspaceName,
         id: &ConnectionId,
-    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
+    ) -> Result<Ended, StorageError> {
         let (storage, workspace, id) = (self.clone(), workspace.clone(), id.clone());
         self.transact(move |transaction| {
-            Box::pin(async move {
-                let Some(row) =
-                    lock_connection(transaction, &workspace, &id, LockType::Update).await?
-                else {
-                    return Ok(None);
-                };
-                let last = with_credential(transaction, &storage, row).await?;
-                announce(
-                    transaction,
-                    &workspace,
-                    &ChangedSubject::Connection(id.clone()),
-                )
-                .await?;
-                Entity::delete_by_id(id.as_str())
-                    .exec(transaction)
-                    .await
-                    .map_err(by_meaning)?;
-                Ok(Some(last))
-            })
+            Box::pin(async move { end::delete(transaction, &storage, &workspace, &id).await })
         })
         .await
     }
@@ -193,36 +195,13 @@ impl Connections for Storage {
         workspace: &WorkspaceName,
         id: &ConnectionId,
         reason: &str,
-    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError> {
+    ) -> Result<Ended, StorageError> {
         let (storage, workspace, id) = (self.clone(), workspace.clone(), id.clone());
         let reason = reason.to_owned();
         self.transact(move |transaction| {
-            Box::pin(async move {
-                let lock = LockType::NoKeyUpdate;
-                let Some(row) = lock_connection(transaction, &workspace, &id, lock).await? else {
-                    return Ok(None);
-                };
-                let (mut connection, credential) =
-                    with_credential(transaction, &storage, row).await?;
-                Entity::update_many()
-                    .col_expr(
-                        Column::Status,
-                        Expr::value(ConnectionStatus::Revoked.as_str()),
-                    )
-                    .col_expr(Column::StatusReason, Expr::value(reason.as_str()))
-                    .col_expr(Column::RenewalTime, Expr::value(None::<i64>))
-                    .filter(Column::Id.eq(id.as_str()))
-                    .exec(transaction)
-                    .await
-                    .map_err(by_meaning)?;
-                close_claims(transaction, id.as_str()).await?;
-                delete_credentials(transaction, id.as_str()).await?;
-                announce(transaction, &workspace, &ChangedSubject::Connection(id)).await?;
-                connection.status = ConnectionStatus::Revoked;
-                connection.status_reason = reason;
-                connection.renewal_time = None;
-                Ok(Some((connection, credential)))
-            })
+            Box::pin(
+                async move { end::revoke(transaction, &storage, &workspace, &id, &reason).await },
+            )
         })
         .await
     }
@@ -239,14 +218,24 @@ impl Connections for Storage {
             account_name: Set(account.name.clone()),
             ..Default::default()
         };
-        Entity::update_many()
-            .set(change)
-            .filter(Column::Id.eq(id.as_str()))
-            .filter(Column::Workspace.eq(workspace.as_str()))
-            .exec(&self.database)
-            .await
-            .map_err(by_meaning)?;
-        Ok(())
+        let (workspace, id) = (workspace.clone(), id.clone());
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                let noted = Entity::update_many()
+                    .set(change)
+                    .filter(Column::Id.eq(id.as_str()))
+                    .filter(Column::Workspace.eq(workspace.as_str()))
+                    .exec(transaction)
+                    .await
+                    .map_err(by_meaning)?;
+                match noted.rows_affected {
+                    0 => Ok(()),
+                    // It is told with each token.
+                    _ => announce(transaction, &workspace, &ChangedSubject::Connection(id)).await,
+                }
+            })
+        })
+        .await
     }
 
     async fn record_uses(&self, uses: &[ConnectionUse]) -> Result<(), StorageError> {
@@ -269,7 +258,8 @@ impl Connections for Storage {
 }
 
 impl Storage {
-    /// One connection with its counts and present credential, read in one statement so that they fit together.
+    /// One connection with its counts and present credential, read in one statement so that they fit together; its tags
+    /// after that.
     async fn one(
         &self,
         query: Select<Entity>,
@@ -286,7 +276,8 @@ impl Storage {
         let credential = credential
             .map(|row| read_credential(row, &self.keyring))
             .transpose()?;
-        Ok(Some((read_connection(row, usage)?, credential)))
+        let tags = tags::of_one(&self.database, &row.id).await?;
+        Ok(Some((read_connection(row, usage, tags)?, credential)))
     }
 
     /// One connection with its counts; its credential stays where it is.
@@ -294,20 +285,30 @@ impl Storage {
         &self,
         query: Select<Entity>,
     ) -> Result<Option<Connection>, StorageError> {
-        query
+        let found = query
             .find_also_related(connection_usage::Entity)
             .one(&self.database)
             .await
-            .map_err(by_meaning)?
-            .map(|(row, usage)| read_connection(row, usage))
-            .transpose()
+            .map_err(by_meaning)?;
+        let Some((row, usage)) = found else {
+            return Ok(None);
+        };
+        let tags = tags::of_one(&self.database, &row.id).await?;
+        read_connection(row, usage, tags).map(Some)
     }
+}
+
+/// Since when a connection has been ended that is ended now, on the database's clock.
+pub(crate) fn ended_time<C: ConnectionTrait>(connection: &C) -> SimpleExpr {
+    let now = Expr::cust(clock(connection.get_database_backend()));
+    Func::coalesce([Expr::col(Column::EndedTime), now]).into()
 }
 
 fn of_id(workspace: &WorkspaceName, id: &ConnectionId) -> Select<Entity> {
     Entity::find_by_id(id.as_str()).filter(Column::Workspace.eq(workspace.as_str()))
 }
 
+/// The connections of an owner under one label: one for each token.
 fn of_owner(
     workspace: &WorkspaceName,
     connector_id: &ConnectorId,
@@ -321,18 +322,4 @@ fn of_owner(
         .filter(Column::OwnerKind.eq(owner_kind))
         .filter(Column::OwnerUser.eq(owner_user))
         .filter(Column::Label.eq(label.as_str()))
-}
-
-/// A locked connection as it was, with its credential if that can be read.
-async fn with_credential(
-    transaction: &DatabaseTransaction,
-    storage: &Storage,
-    row: Model,
-) -> Result<(Connection, Option<Credential>), StorageError> {
-    let credential = readable_credential(transaction, storage, &row).await?;
-    let usage = connection_usage::Entity::find_by_id(&row.id)
-        .one(transaction)
-        .await
-        .map_err(by_meaning)?;
-    Ok((read_connection(row, usage)?, credential))
 }

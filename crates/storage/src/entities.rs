@@ -5,6 +5,7 @@ pub(crate) mod authorization;
 pub(crate) mod change;
 pub(crate) mod client_pause;
 pub(crate) mod connection;
+pub(crate) mod connection_tag;
 pub(crate) mod connection_usage;
 pub(crate) mod connector;
 pub(crate) mod credential;

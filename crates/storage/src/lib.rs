@@ -15,6 +15,7 @@ mod deployments;
 mod durability;
 mod entities;
 mod faults;
+mod housekeeping;
 mod integration_overrides;
 mod journal;
 mod key_check;
@@ -23,6 +24,7 @@ mod pool;
 mod refreshes;
 mod renewals;
 mod sealed;
+mod statistics;
 mod transaction;
 
 use std::sync::Arc;

@@ -5,6 +5,8 @@ mod m0002_authorizations_by_expire_time;
 mod m0003_renewals_and_orphans;
 mod m0004_changes_and_deployment;
 mod m0005_credential_sources;
+mod m0006_tags_tokens_and_secrets;
+mod m0007_device_polls;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -22,6 +24,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_renewals_and_orphans::Migration),
             Box::new(m0004_changes_and_deployment::Migration),
             Box::new(m0005_credential_sources::Migration),
+            Box::new(m0006_tags_tokens_and_secrets::Migration),
+            Box::new(m0007_device_polls::Migration),
         ]
     }
 }

@@ -244,7 +244,9 @@ mod tests {
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-    const CONNECTOR: &str = "INSERT INTO connectors VALUES ('w', 'c', 't', 'APP_USER', NULL, '', '', NULL, '[]', '{}', '[]', FALSE, 1, 0, 0)";
+    const CONNECTOR: &str = "INSERT INTO connectors (workspace, id, integration_type, kind, \
+        display_name, client_id, scopes, connection_config, return_urls, disabled, version, create_time, update_time) \
+        VALUES ('w', 'c', 't', 'APP_USER', '', '', '[]', '{}', '[]', FALSE, 1, 0, 0)";
 
     /// One of a hundred connections is due.
     const CONNECTIONS: &str = "\

@@ -7,6 +7,8 @@ use crate::faults::corrupt;
 
 /// The client secret of a connector.
 pub(crate) const CLIENT_SECRET: &str = "connectors.client_secret";
+/// Further client secrets of a connector: a JSON list, sealed as a whole.
+pub(crate) const OTHER_CLIENT_SECRETS: &str = "connectors.other_client_secrets";
 /// The tokens of a credential.
 pub(crate) const CREDENTIAL_TOKENS: TokenColumns = TokenColumns {
     access: "credentials.access_token",
@@ -21,6 +23,8 @@ pub(crate) const ORPHAN_TOKENS: TokenColumns = TokenColumns {
 pub(crate) const PKCE_VERIFIER: &str = "authorizations.pkce_verifier";
 /// The authorization code of an authorization.
 pub(crate) const CODE: &str = "authorizations.code";
+/// The tokens that an authorization holds until its starter agrees.
+pub(crate) const ANSWER: &str = "authorizations.answer";
 
 /// The columns of a table that keep a token set.
 pub(crate) struct TokenColumns {

@@ -1,16 +1,18 @@
-//! Starting to connect: from the wish to the browser's way to the provider.
+//! Starting to connect: what can be wrong with the wish is told now, and then the grant's own way begins.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use tokend_model::{
-    Authorization, AuthorizationId, AuthorizationState, ConnectionConfig, ConnectionId,
-    ConnectionStatus, Connector, Label, Owner, Secret, TicketUse, WorkspaceName,
-    ports::Registration,
+    Authorization, AuthorizationId, AuthorizationState, Connection, ConnectionConfig, ConnectionId,
+    ConnectionStatus, Connector, GrantType, IntegrationType, Label, Owner, Secret, WorkspaceName,
+    ports::DeviceAuthorization,
 };
 use url::Url;
 use uuid::Uuid;
 
-use crate::{ConnectLink, ConnectorRef, Error, Vending, connectors::enabled, one_time};
+use crate::{
+    ConnectLink, ConnectorRef, Error, Vending, obtain::Wanted, one_time, tags::check_tags,
+};
 
 /// A wish to connect an account.
 #[derive(Debug, Clone)]
@@ -27,12 +29,19 @@ pub struct StartAuthorization {
     pub scopes: Vec<String>,
     /// The values asked for before connecting.
     pub connection_config: BTreeMap<String, String>,
+    /// The tags it will have; empty for those it has.
+    pub tags: BTreeMap<String, String>,
     /// Where the browser goes afterwards; must be allowed by the connector or the configuration.
     pub return_url: Option<String>,
     /// Consent anew although there is a connection.
     pub reconnect: bool,
-    /// Whether the starter keeps the completion token, instead of getting it on the return URL.
-    pub keeps_completion_token: bool,
+    /// Whether a code is shown to a person instead of a browser being opened (RFC 8628).
+    pub device: bool,
+    /// The token to be exchanged (RFC 8693).
+    pub subject_token: Option<Secret>,
+    /// Whether an operator or control plane starts, who keeps the completion token instead of getting it on the return
+    /// URL, and may use grants that speak for the organisation.
+    pub by_operator: bool,
 }
 
 /// What came of the wish.
@@ -47,42 +56,34 @@ pub enum StartedAuthorization {
         /// For whoever started, if they keep it.
         completion_token: Option<Secret>,
     },
+    /// An attempt is open, and a person has to enter a code.
+    Device {
+        /// The attempt.
+        authorization: Box<Authorization>,
+        /// For whoever started: to ask with whether the person has consented.
+        completion_token: Secret,
+        /// What to show to the person.
+        device: Box<DeviceAuthorization>,
+    },
+    /// Nobody had to consent.
+    Connected(Box<Connection>),
     /// The owner has such a connection, and consenting anew was not asked for.
     AlreadyConnected(ConnectionId),
 }
 
-/// A browser's way on to the provider.
-#[derive(Debug, Clone)]
-pub struct OpenedTicket {
-    /// The provider's URL; holds the state.
-    pub provider_url: Secret,
-    /// The cookie value that binds the attempt to this browser.
-    pub browser_binding: Secret,
-    /// The cookie's name: [`binding_name`] of the state sent along.
-    pub binding_name: String,
-    /// How long the cookie is of use.
-    pub time_to_live: Duration,
-}
-
-/// The name of the cookie for the attempt with that state, so that attempts in one browser do not disturb each other.
-pub fn binding_name(state: &Secret) -> String {
-    let hash = one_time::hash(state.expose());
-    let digits: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("tokend_{digits}")
-}
-
 impl Vending {
-    /// Opens an attempt to connect. Everything that can be wrong with it is told now, not to the browser later.
+    /// Opens an attempt to connect, or connects at once where nobody has to consent. Everything that can be wrong with
+    /// it is told now, not to the browser later.
     pub async fn start_authorization(
         &self,
         start: &StartAuthorization,
     ) -> Result<StartedAuthorization, Error> {
         let ports = &self.shared.ports;
         let connector = self.connector(&start.workspace, &start.connector).await?;
+        let integration_type =
+            self.integration_type(&start.workspace, &connector.integration_type)?;
+        check_grant(start, &integration_type)?;
+        check_tags(&start.tags)?;
         if let Some(return_url) = &start.return_url {
             self.check_return_url(&connector, return_url)?;
         }
@@ -105,30 +106,45 @@ impl Vending {
         let connection_config = ports
             .catalogue
             .check_connection_config(&connector, &start.connection_config)?;
-        self.authorize_url(&connector, &connection_config, &scopes)?;
+        if !integration_type.grant_type.needs_consent() {
+            let wanted = Wanted {
+                connector,
+                owner: start.owner.clone(),
+                label: start.label.clone(),
+                scopes,
+                connection_config,
+                tags: (!start.tags.is_empty()).then(|| start.tags.clone()),
+                subject_token: start.subject_token.clone(),
+            };
+            let connection = self.obtain(wanted).await?;
+            return Ok(StartedAuthorization::Connected(Box::new(connection)));
+        }
+        let authorization = self.attempt_to_connect(start, &connector, scopes, connection_config);
+        match start.device {
+            true => self.start_device(&connector, authorization).await,
+            false => {
+                self.start_in_browser(start, &connector, authorization)
+                    .await
+            }
+        }
+    }
 
-        let now = ports.clock.now();
-        let authorization = Authorization {
-            workspace: start.workspace.clone(),
-            id: AuthorizationId::from_uuid(Uuid::now_v7()),
-            connector_id: connector.id.clone(),
-            owner: start.owner.clone(),
-            label: start.label.clone(),
-            scopes,
-            connection_config,
-            return_url: start.return_url.clone(),
-            state: AuthorizationState::Started,
-            failure_reason: String::new(),
-            connection_id: None,
-            create_time: now,
-            expire_time: now + self.shared.options.authorization_time_to_live,
-        };
+    async fn start_in_browser(
+        &self,
+        start: &StartAuthorization,
+        connector: &Connector,
+        authorization: Authorization,
+    ) -> Result<StartedAuthorization, Error> {
+        let config = &authorization.connection_config;
+        self.authorize_url(connector, config, &authorization.scopes)
+            .await?;
         let (ticket, ticket_hash) = one_time::generate()?;
-        let (completion_token, completion_hash) = match start.keeps_completion_token {
+        let (completion_token, completion_hash) = match start.by_operator {
             true => one_time::generate().map(|(token, hash)| (Some(token), Some(hash)))?,
             false => (None, None),
         };
-        ports
+        self.shared
+            .ports
             .authorizations
             .insert(&authorization, &ticket_hash, completion_hash.as_deref())
             .await?;
@@ -141,67 +157,55 @@ impl Vending {
         })
     }
 
-    /// A link for an app user whose consent is missing, for an error that says so.
-    pub async fn connect_link(&self, start: &StartAuthorization) -> Result<ConnectLink, Error> {
+    fn attempt_to_connect(
+        &self,
+        start: &StartAuthorization,
+        connector: &Connector,
+        scopes: Vec<String>,
+        connection_config: ConnectionConfig,
+    ) -> Authorization {
+        let now = self.shared.ports.clock.now();
+        Authorization {
+            workspace: start.workspace.clone(),
+            id: AuthorizationId::from_uuid(Uuid::now_v7()),
+            connector_id: connector.id.clone(),
+            owner: start.owner.clone(),
+            label: start.label.clone(),
+            scopes,
+            connection_config,
+            tags: start.tags.clone(),
+            return_url: start.return_url.clone(),
+            state: AuthorizationState::Started,
+            failure_reason: String::new(),
+            connection_id: None,
+            create_time: now,
+            expire_time: now + self.shared.options.authorization_time_to_live,
+        }
+    }
+
+    /// A link for an app user whose consent is missing, for an error that says so; `None` where no browser leads to a
+    /// connection.
+    pub async fn connect_link(
+        &self,
+        start: &StartAuthorization,
+    ) -> Result<Option<ConnectLink>, Error> {
+        let connector = self.connector(&start.workspace, &start.connector).await?;
+        let integration_type =
+            self.integration_type(&start.workspace, &connector.integration_type)?;
+        if !integration_type.grant_type.needs_consent() {
+            return Ok(None);
+        }
         match self.start_authorization(start).await? {
             StartedAuthorization::Open {
                 authorization,
                 redirect_url,
                 ..
-            } => Ok(ConnectLink {
+            } => Ok(Some(ConnectLink {
                 redirect_url,
                 authorization_id: authorization.id.to_string(),
-            }),
-            StartedAuthorization::AlreadyConnected(_) => Err(Error::Internal),
+            })),
+            _ => Ok(None),
         }
-    }
-
-    /// A browser opened the ticket: binds the attempt to it and answers where it goes. Opening the ticket again,
-    /// before the provider's answer, starts over with a fresh state.
-    pub async fn open_ticket(&self, ticket: &str) -> Result<OpenedTicket, Error> {
-        let ports = &self.shared.ports;
-        let authorization = ports
-            .authorizations
-            .find_by_ticket(&one_time::hash(ticket))
-            .await?
-            .ok_or(Error::AuthorizationNotFound)?;
-        let now = ports.clock.now();
-        if now >= authorization.expire_time {
-            return Err(Error::AuthorizationExpired);
-        }
-        let connector = ports
-            .connectors
-            .get(&authorization.workspace, &authorization.connector_id)
-            .await?
-            .ok_or(Error::AuthorizationNotFound)?;
-        enabled(&connector)?;
-        let request = self.authorize_url(
-            &connector,
-            &authorization.connection_config,
-            &authorization.scopes,
-        )?;
-        let (browser_binding, browser_hash) = one_time::generate()?;
-        let ticket_use = TicketUse {
-            state_hash: one_time::hash(request.state.expose()),
-            pkce_verifier: request.pkce_verifier,
-            browser_hash,
-            redirect_uri: self.redirect_uri(&connector),
-        };
-        let begun = ports
-            .authorizations
-            .begin_consent(&authorization.workspace, &authorization.id, &ticket_use)
-            .await?;
-        if !begun {
-            return Err(Error::AuthorizationExpired);
-        }
-        Ok(OpenedTicket {
-            provider_url: request.url,
-            browser_binding,
-            binding_name: binding_name(&request.state),
-            time_to_live: (authorization.expire_time - now)
-                .to_std()
-                .unwrap_or_default(),
-        })
     }
 
     /// One attempt, for whoever waits for it.
@@ -212,32 +216,6 @@ impl Vending {
     ) -> Result<Authorization, Error> {
         let found = self.shared.ports.authorizations.get(workspace, id).await?;
         found.ok_or(Error::AuthorizationNotFound)
-    }
-
-    /// Ends attempts whose time ran out and erases what is sealed for them. One that is being redeemed is given the
-    /// time that takes.
-    pub async fn expire_authorizations(&self) -> Result<u64, Error> {
-        let ports = &self.shared.ports;
-        let deadline = ports.clock.now() - self.shared.options.claim_time_to_live * 3;
-        let reason = Error::AuthorizationExpired.reason();
-        Ok(ports.authorizations.expire(deadline, reason).await?)
-    }
-
-    fn authorize_url(
-        &self,
-        connector: &Connector,
-        connection_config: &ConnectionConfig,
-        scopes: &[String],
-    ) -> Result<tokend_model::ports::AuthorizeUrl, Error> {
-        let registration = Registration {
-            connector,
-            connection_config,
-        };
-        self.shared
-            .ports
-            .authorization_server
-            .authorize_url(registration, scopes, &self.redirect_uri(connector))
-            .map_err(|invalid| Error::invalid("connection_config", invalid.0))
     }
 
     fn check_return_url(&self, connector: &Connector, return_url: &str) -> Result<(), Error> {
@@ -258,8 +236,9 @@ impl Vending {
         Ok(())
     }
 
-    /// The connector's scopes or the type's reading set, narrowed as asked, with those that make it last.
-    fn scopes_to_ask(
+    /// The connector's scopes, or the type's for reading and for telling whose account it is; narrowed as asked, with
+    /// those that make it last.
+    pub(crate) fn scopes_to_ask(
         &self,
         connector: &Connector,
         narrower: &[String],
@@ -267,8 +246,15 @@ impl Vending {
         let sets = &self
             .integration_type(&connector.workspace, &connector.integration_type)?
             .scopes;
+        let mut suggested = sets.identity.clone();
+        suggested.extend(
+            sets.read
+                .iter()
+                .filter(|scope| !sets.identity.contains(scope))
+                .cloned(),
+        );
         let widest = match connector.scopes.is_empty() {
-            true => &sets.read,
+            true => &suggested,
             false => &connector.scopes,
         };
         if let Some(foreign) = narrower.iter().find(|scope| !widest.contains(scope)) {
@@ -285,5 +271,51 @@ impl Vending {
             }
         }
         Ok(scopes)
+    }
+}
+
+/// Whether whoever starts may connect in this way. App users consent themselves: the other grants speak for the
+/// organisation's own client, so that only an operator may use them.
+fn check_grant(
+    start: &StartAuthorization,
+    integration_type: &IntegrationType,
+) -> Result<(), Error> {
+    let name = &integration_type.name;
+    let field = match start.connector {
+        ConnectorRef::Shared(_) => "integration_type",
+        ConnectorRef::AppUser(_) => "connector_id",
+    };
+    let grant_type = integration_type.grant_type;
+    match grant_type {
+        GrantType::AuthorizationCode => {}
+        GrantType::Static => {
+            let why = format!(
+                "is of '{name}', to which nobody consents: an operator sets its credential with SetStaticCredential \
+                 ('tokend connections set-credential')"
+            );
+            return Err(Error::invalid(field, why));
+        }
+        _ if start.by_operator => {}
+        _ => {
+            let why = format!(
+                "is of '{name}', to which no user consents: an operator connects it with StartAuthorization"
+            );
+            return Err(Error::invalid(field, why));
+        }
+    }
+    if start.device && !integration_type.device_authorization {
+        let why = format!("is not possible: '{name}' has no device authorization (RFC 8628)");
+        return Err(Error::invalid("device", why));
+    }
+    match (grant_type == GrantType::TokenExchange, &start.subject_token) {
+        (true, None) => Err(Error::invalid(
+            "subject_token",
+            format!("is missing; '{name}' exchanges it for its own (RFC 8693)"),
+        )),
+        (false, Some(_)) => Err(Error::invalid(
+            "subject_token",
+            format!("goes with a token exchange only, and '{name}' has another grant"),
+        )),
+        _ => Ok(()),
     }
 }

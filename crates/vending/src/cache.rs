@@ -20,6 +20,8 @@ pub(crate) struct CacheKey {
     connector: ConnectorRef,
     owner: Owner,
     label: Label,
+    /// Which of the connection's tokens; empty for the main one.
+    token: String,
 }
 
 /// The present credential of connections that were asked for.
@@ -97,6 +99,7 @@ impl CacheKey {
             connector: target.connector.clone(),
             owner: target.owner.clone(),
             label: target.label.clone(),
+            token: target.token.clone(),
         }
     }
 }

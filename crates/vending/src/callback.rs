@@ -1,7 +1,10 @@
 //! The provider's answer in the browser: compared with what was sent, kept sealed, activating nothing.
 
+use std::collections::BTreeMap;
+
 use tokend_model::{
-    Authorization, AuthorizationState, Connector, PendingCode, Secret, ports::ReturnedState,
+    Authorization, AuthorizationState, ConnectionConfig, Connector, PendingCode, Secret,
+    ports::ReturnedState,
 };
 use url::Url;
 
@@ -18,6 +21,8 @@ pub struct ProviderCallback {
     pub code: Option<Secret>,
     /// The `error` parameter.
     pub error: Option<String>,
+    /// The other parameters: some providers tell which account or instance it is.
+    pub parameters: BTreeMap<String, String>,
     /// The cookie that binds the attempt to the browser.
     pub browser_binding: Option<Secret>,
 }
@@ -78,8 +83,40 @@ impl Vending {
                 why: "the provider sent no code".to_owned(),
             });
         };
-        self.keep_code(authorization, code, callback.browser_binding.as_ref())
+        let connection_config = match self.learn(&authorization, &callback.parameters).await {
+            Ok(connection_config) => connection_config,
+            Err(error) => {
+                self.end(&authorization, AuthorizationState::Failed, error.reason())
+                    .await?;
+                return Err(error);
+            }
+        };
+        let binding = callback.browser_binding.as_ref();
+        self.keep_code(authorization, code, connection_config, binding)
             .await
+    }
+
+    /// The attempt's connection config with what the callback tells.
+    async fn learn(
+        &self,
+        authorization: &Authorization,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, Error> {
+        let ports = &self.shared.ports;
+        let workspace = &authorization.workspace;
+        let connector = ports
+            .connectors
+            .get(workspace, &authorization.connector_id)
+            .await?
+            .ok_or(Error::AuthorizationNotFound)?;
+        let learned = ports.catalogue.learn_from_callback(
+            workspace,
+            &connector.integration_type,
+            parameters,
+        )?;
+        let mut connection_config = authorization.connection_config.clone();
+        connection_config.extend(learned);
+        Ok(connection_config)
     }
 
     fn check_callback(
@@ -114,6 +151,7 @@ impl Vending {
         &self,
         authorization: Authorization,
         code: Secret,
+        connection_config: ConnectionConfig,
         browser_binding: Option<&Secret>,
     ) -> Result<CallbackOutcome, Error> {
         let (completion_token, mut completion_hash) = one_time::generate()?;
@@ -124,6 +162,7 @@ impl Vending {
         let pending = PendingCode {
             code,
             completion_hash,
+            connection_config,
         };
         let kept = self
             .shared

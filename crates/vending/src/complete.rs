@@ -4,17 +4,36 @@ use std::sync::Arc;
 
 use backon::Retryable;
 use tokend_model::{
-    Account, Authorization, AuthorizationId, AuthorizationState, Completion, Connection,
-    ConnectionId, Connector, CredentialSource, Owner, Secret, TokenAnswer, TokenFailure,
-    TokenFailureKind, WorkspaceName,
-    ports::{NewConnection, Registration, StorageError},
+    Authorization, AuthorizationId, AuthorizationState, Connection, Connector, CredentialSource,
+    Owner, PendingGrant, Secret, TokenAnswer, TokenFailure, TokenFailureKind, WorkspaceName,
+    ports::{Registration, StorageError},
 };
-use uuid::Uuid;
 
 use crate::{
-    Error, Vending, callback::confirmation, connectors::enabled, error::log_token_failure,
-    one_time, refresh::until_stored,
+    Error, Vending,
+    account_change::AccountRule,
+    callback::confirmation,
+    connectors::enabled,
+    error::log_token_failure,
+    new_connection::{FreshGrant, Unsettled},
+    one_time,
+    refresh::until_stored,
 };
+
+/// What whoever completes an attempt shows and says.
+#[derive(Debug, Clone)]
+pub struct CompleteAuthorization {
+    /// The workspace it lives in.
+    pub workspace: WorkspaceName,
+    /// The attempt.
+    pub id: AuthorizationId,
+    /// What was handed out when it was started, or on the return URL.
+    pub completion_token: Secret,
+    /// Who they claim to be.
+    pub starter: Starter,
+    /// Whether another account than the connection's is taken.
+    pub accept_account_change: bool,
+}
 
 /// Who claims to have started an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,19 +47,20 @@ pub enum Starter {
 }
 
 impl Vending {
-    /// Redeems the waiting code and stores the connection, in a task that outlives the caller.
+    /// Redeems the waiting code and stores the connection, in a task that outlives the caller. Where a person has yet to
+    /// consent, or the starter to accept another account, or the provider to tell what is needed, the error says so, and
+    /// the attempt is completed again later.
     ///
     /// Anybody but the starter, or a token that is not the attempt's, is [`Error::CompletionMismatch`], and nothing is
     /// redeemed (session fixation: draft-ietf-oauth-security-topics-update).
     pub async fn complete_authorization(
         &self,
-        workspace: &WorkspaceName,
-        id: &AuthorizationId,
-        completion_token: &Secret,
-        starter: &Starter,
+        complete: &CompleteAuthorization,
     ) -> Result<Connection, Error> {
-        let authorization = self.authorization(workspace, id).await?;
-        let is_starter = match starter {
+        let authorization = self
+            .authorization(&complete.workspace, &complete.id)
+            .await?;
+        let is_starter = match &complete.starter {
             Starter::Operator => true,
             Starter::Owner(owner) => *owner == authorization.owner,
             // An app that named a return URL completes itself, with its user's JWT.
@@ -51,11 +71,12 @@ impl Vending {
         }
         self.may_be_completed(&authorization)?;
         let (this, authorization) = (self.clone(), Arc::new(authorization));
-        let completion_hash = one_time::hash(completion_token.expose());
-        let task = self
-            .shared
-            .tasks
-            .spawn(async move { this.redeem_code(&authorization, &completion_hash).await });
+        let completion_hash = one_time::hash(complete.completion_token.expose());
+        let accepted = complete.accept_account_change;
+        let task = self.shared.tasks.spawn(async move {
+            this.complete(&authorization, &completion_hash, accepted)
+                .await
+        });
         task.await.unwrap_or(Err(Error::Internal))
     }
 
@@ -66,12 +87,18 @@ impl Vending {
         id: &AuthorizationId,
         completion_token: &Secret,
         browser_binding: &Secret,
+        accept_account_change: bool,
     ) -> Result<Connection, Error> {
         let (workspace, _) =
             Connector::parse_callback_context(context).ok_or(Error::AuthorizationNotFound)?;
-        let token = Secret::new(confirmation(completion_token, browser_binding));
-        self.complete_authorization(&workspace, id, &token, &Starter::Browser)
-            .await
+        self.complete_authorization(&CompleteAuthorization {
+            workspace,
+            id: id.clone(),
+            completion_token: Secret::new(confirmation(completion_token, browser_binding)),
+            starter: Starter::Browser,
+            accept_account_change,
+        })
+        .await
     }
 
     fn may_be_completed(&self, authorization: &Authorization) -> Result<(), Error> {
@@ -100,10 +127,11 @@ impl Vending {
         Ok(())
     }
 
-    async fn redeem_code(
+    async fn complete(
         &self,
         authorization: &Authorization,
         completion_hash: &[u8],
+        accepted: bool,
     ) -> Result<Connection, Error> {
         let ports = &self.shared.ports;
         let connector = ports
@@ -128,35 +156,124 @@ impl Vending {
             .begin_completion(&authorization.workspace, &authorization.id, completion_hash)
             .await?
             .ok_or(Error::CompletionMismatch)?;
-        let registration = Registration {
-            connector: &connector,
-            connection_config: &authorization.connection_config,
+        let authorization = &completion.authorization;
+        let answer = match completion.grant {
+            PendingGrant::Code {
+                code,
+                pkce_verifier,
+                redirect_uri,
+            } => {
+                self.redeem_code(
+                    authorization,
+                    &connector,
+                    &code,
+                    &pkce_verifier,
+                    &redirect_uri,
+                )
+                .await?
+            }
+            PendingGrant::Device(device) => {
+                self.ask_about_device(authorization, &connector, device)
+                    .await?
+            }
+            PendingGrant::Answer(held) => *held,
         };
-        let Completion {
-            code,
-            pkce_verifier,
-            redirect_uri,
-            ..
-        } = &completion;
-        let redeemed = ports
-            .authorization_server
+        let settled = self
+            .settle(FreshGrant {
+                connector: &connector,
+                owner: &authorization.owner,
+                label: &authorization.label,
+                scopes: &authorization.scopes,
+                connection_config: &authorization.connection_config,
+                tags: (!authorization.tags.is_empty()).then_some(&authorization.tags),
+                answer: &answer,
+                source: CredentialSource::Authorization,
+                present: present.as_ref(),
+                accounts: AccountRule::of(&connector, accepted),
+                authorization: Some(&authorization.id),
+            })
+            .await;
+        let unsettled = match settled {
+            Ok(connection) => return Ok(connection),
+            Err(unsettled) => unsettled,
+        };
+        self.unsettled(authorization, &connector, answer, unsettled)
+            .await
+    }
+
+    /// What becomes of tokens that are no connection, and of their attempt.
+    async fn unsettled(
+        &self,
+        authorization: &Authorization,
+        connector: &Connector,
+        answer: TokenAnswer,
+        unsettled: Unsettled,
+    ) -> Result<Connection, Error> {
+        let (error, revocable) = match unsettled {
+            Unsettled::NotYet(error) => {
+                if let Err(lost) = self.hold(authorization, &answer, error.reason()).await {
+                    self.revoke_unless_kept(connector, authorization, answer)
+                        .await;
+                    return Err(lost.into());
+                }
+                return Err(error);
+            }
+            Unsettled::Refused { error, revocable } => (error, revocable),
+            Unsettled::Failed(error) => {
+                self.revoke_unless_kept(connector, authorization, answer.clone())
+                    .await;
+                (error, false)
+            }
+        };
+        let failed = AuthorizationState::Failed;
+        let ended = self.end(authorization, failed, error.reason()).await;
+        if revocable {
+            self.revoke_fresh(connector, authorization, answer).await;
+        }
+        ended?;
+        Err(error)
+    }
+
+    /// Like a new connection: there may be no other copy of the refresh token.
+    async fn hold(
+        &self,
+        authorization: &Authorization,
+        answer: &TokenAnswer,
+        reason: &str,
+    ) -> Result<(), StorageError> {
+        let (workspace, id) = (&authorization.workspace, &authorization.id);
+        let authorizations = &self.shared.ports.authorizations;
+        (|| authorizations.hold(workspace, id, answer, reason))
+            .retry(until_stored())
+            .when(|error| matches!(error, StorageError::Unavailable(_)))
+            .notify(|_, pause| {
+                tracing::error!(%id, ?pause, "tokens cannot be held yet");
+            })
+            .await
+    }
+
+    async fn redeem_code(
+        &self,
+        authorization: &Authorization,
+        connector: &Connector,
+        code: &Secret,
+        pkce_verifier: &Secret,
+        redirect_uri: &str,
+    ) -> Result<TokenAnswer, Error> {
+        let registration = Registration {
+            connector,
+            connection_config: &authorization.connection_config,
+            token: "",
+        };
+        let server = &self.shared.ports.authorization_server;
+        let redeemed = server
             .redeem_code(registration, code, pkce_verifier, redirect_uri)
             .await;
-        let answer = match redeemed {
-            Ok(answer) => answer,
-            Err(failure) => {
-                return Err(self
-                    .code_refused(authorization, &connector, &failure)
-                    .await?);
-            }
-        };
-        match self.store(authorization, &connector, present, answer).await {
-            Ok(connection) => Ok(connection),
-            Err(error) => {
-                self.end(authorization, AuthorizationState::Failed, error.reason())
-                    .await?;
-                Err(error)
-            }
+        match redeemed {
+            Ok(answer) => Ok(answer),
+            Err(failure) => Err(self
+                .code_refused(authorization, connector, &failure)
+                .await?),
         }
     }
 
@@ -168,12 +285,7 @@ impl Vending {
         failure: &TokenFailure,
     ) -> Result<Error, Error> {
         log_token_failure("redeem_code", authorization.id.as_str(), failure);
-        let pause = self
-            .shared
-            .options
-            .refresh_policy
-            .pause(1, failure.retry_after, 1.0);
-        let in_general = Error::from_token_failure(failure.kind, connector.id.as_str(), pause);
+        let in_general = self.call_failed(connector, failure);
         // A code that was not looked at may be tried again; any other may be spent (RFC 6749 section 4.1.2).
         let (state, error) = match failure.kind {
             TokenFailureKind::NotSent | TokenFailureKind::RateLimited => {
@@ -197,76 +309,5 @@ impl Vending {
         };
         self.end(authorization, state, error.reason()).await?;
         Ok(error)
-    }
-
-    /// Stores first and asks whose account it is later, unless the answer has no refresh token and an old one could
-    /// stay: that depends on whose account it is.
-    async fn store(
-        &self,
-        authorization: &Authorization,
-        connector: &Connector,
-        present: Option<Connection>,
-        answer: TokenAnswer,
-    ) -> Result<Connection, Error> {
-        let ports = &self.shared.ports;
-        let mut connection_config = authorization.connection_config.clone();
-        connection_config.extend(answer.captured.clone());
-        let registration = Registration {
-            connector,
-            connection_config: &connection_config,
-        };
-        let mut new = NewConnection {
-            id: ConnectionId::from_uuid(Uuid::now_v7()),
-            workspace: authorization.workspace.clone(),
-            connector_id: connector.id.clone(),
-            integration_type: connector.integration_type.clone(),
-            owner: authorization.owner.clone(),
-            label: authorization.label.clone(),
-            account: Account::default(),
-            connection_config: connection_config.clone(),
-            scopes: answer
-                .scopes
-                .clone()
-                .unwrap_or_else(|| authorization.scopes.clone()),
-            answer,
-            source: CredentialSource::Authorization,
-            keep_refresh_token: false,
-            renewal_time: None,
-            authorization: Some(authorization.id.clone()),
-        };
-        let access_token = new.answer.access_token.clone();
-        let account_first = new.answer.refresh_token.is_none() && present.is_some();
-        if account_first {
-            new.account = self
-                .identify(registration, &access_token, authorization.id.as_str())
-                .await
-                .map_err(
-                    // Not knowing, we would either lose the old refresh token or mix two accounts: leave all as it was.
-                    |_| Error::AuthorizationFailed {
-                        why:
-                            "the provider gave no refresh token and did not say whose account it is"
-                                .to_owned(),
-                    },
-                )?;
-            new.keep_refresh_token = present
-                .is_some_and(|old| old.account.id.is_some() && old.account.id == new.account.id);
-        }
-        let now = ports.clock.now();
-        new.renewal_time = self.first_renewal_time(&new, now);
-        // As with a renewal, the answer may hold the only living refresh token.
-        let mut connection = (|| ports.connections.connect(&new, now))
-            .retry(until_stored())
-            .when(|error| matches!(error, StorageError::Unavailable(_)))
-            .notify(|_, pause| {
-                let id = authorization.id.as_str();
-                tracing::error!(id, ?pause, "a new connection cannot be stored yet");
-            })
-            .await?;
-        self.shared.cache.remove(&self.cache_key_of(&connection));
-        if !account_first {
-            self.learn_account(&mut connection, connector, &access_token)
-                .await;
-        }
-        Ok(connection)
     }
 }

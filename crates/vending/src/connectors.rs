@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokend_model::{
-    Connection, ConnectionFilter, Connector, ConnectorChange, ConnectorId, IntegrationType,
+    ConnectionFilter, Connector, ConnectorChange, ConnectorId, IntegrationType,
     IntegrationTypeName, WorkspaceName,
     ports::{Catalogue, Page, StorageError},
 };
@@ -68,9 +68,9 @@ impl Vending {
             ports.catalogue.define(workspace, name, definition)?;
         }
         for change in plan {
-            self.shared
-                .cache
-                .forget_connector(workspace, &change.connector.id);
+            let id = &change.connector.id;
+            self.shared.cache.forget_connector(workspace, id);
+            self.shared.refusals.forget(workspace, id);
         }
         Ok(())
     }
@@ -92,6 +92,7 @@ impl Vending {
             connector,
             changed_fields: Vec::new(),
             connections_needing_consent: 0,
+            needs_authorization: false,
         };
         self.apply_connectors(workspace, &[], &[change]).await?;
         Ok(deleted)
@@ -130,7 +131,30 @@ impl Vending {
         Ok(())
     }
 
-    /// One entry of the catalogue.
+    /// The definition (TOML) of an integration type of one's own, as it was applied; None for one that is built in.
+    pub async fn integration_type_definition(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> Result<Option<String>, Error> {
+        let all = self.shared.ports.integration_overrides.list().await?;
+        let found = all
+            .into_iter()
+            .find(|(owner, own, _)| owner == workspace && own == name);
+        Ok(found.map(|(_, _, definition)| definition))
+    }
+
+    /// The name under which connectors of a type are kept, for its name or one of its aliases.
+    pub fn canonical_name(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+    ) -> IntegrationTypeName {
+        let known = self.shared.ports.catalogue.get(workspace, name);
+        known.map_or_else(|| name.clone(), |known| known.name.clone())
+    }
+
+    /// One entry of the catalogue, by its name or an alias.
     pub fn integration_type(
         &self,
         workspace: &WorkspaceName,
@@ -168,37 +192,16 @@ impl Vending {
                 return Ok(deleted);
             }
             for connection in part {
-                self.delete_connection(&connector.workspace, &connection.id, false)
-                    .await?;
-                deleted = deleted.saturating_add(1);
+                match self
+                    .delete_connection(&connector.workspace, &connection.id, false)
+                    .await
+                {
+                    Ok(_) => deleted = deleted.saturating_add(1),
+                    // It went with a sibling, or somebody else was faster.
+                    Err(Error::ConnectionNotFound) => {}
+                    Err(error) => return Err(error),
+                }
             }
-        }
-    }
-
-    pub(crate) async fn count_connections(
-        &self,
-        connector: &Connector,
-        counts: impl Fn(&Connection) -> bool + Send,
-    ) -> Result<u32, Error> {
-        let filter = ConnectionFilter {
-            connector_id: Some(connector.id.clone()),
-            ..ConnectionFilter::default()
-        };
-        let (mut count, mut after) = (0_u32, None);
-        loop {
-            let page = Page {
-                after: after.take(),
-                ..ALL
-            };
-            let part = self
-                .connections(&connector.workspace, &filter, &page)
-                .await?;
-            let Some(last) = part.last() else {
-                return Ok(count);
-            };
-            after = Some(last.id.to_string());
-            let counted = part.iter().filter(|connection| counts(connection)).count();
-            count = count.saturating_add(u32::try_from(counted).unwrap_or(u32::MAX));
         }
     }
 }

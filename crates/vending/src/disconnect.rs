@@ -1,12 +1,11 @@
 //! Disconnecting: nothing is left here, and the provider is told where it listens.
 
 use tokend_model::{
-    Connection, ConnectionConfig, ConnectionFilter, ConnectionId, Connector, Credential,
-    WorkspaceName,
-    ports::{Page, Registration},
+    Connection, ConnectionFilter, ConnectionId, Connector, Credential, WorkspaceName,
+    ports::{Ended, Page, Registration},
 };
 
-use crate::{Error, Target, Vending, error::log_token_failure};
+use crate::{Error, Target, Vending, error::log_token_failure, tags::check_tags};
 
 /// What the provider made of a connection's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +20,33 @@ pub enum ProviderRevocation {
     Skipped,
 }
 
+impl ProviderRevocation {
+    /// What became of two tokens of one connection: that it could not be told is worth knowing, whatever became of the
+    /// other.
+    fn and(self, other: Self) -> Self {
+        [Self::Failed, Self::Revoked, Self::NotSupported]
+            .into_iter()
+            .find(|outcome| self == *outcome || other == *outcome)
+            .unwrap_or(Self::Skipped)
+    }
+}
+
 impl Vending {
-    /// Removes the connection a target names, and revokes its grant at the provider. `None`: there was none.
+    /// Removes the connection a target names with all its tokens, and revokes each at the provider. `None`: there was none.
     pub async fn disconnect(&self, target: &Target) -> Result<Option<ProviderRevocation>, Error> {
         let connector = self
             .named_connector(&target.workspace, &target.connector)
             .await?;
         let found = self
-            .shared
-            .ports
-            .connections
-            .locate(
+            .consent_of(
                 &target.workspace,
                 &connector.id,
                 &target.owner,
                 &target.label,
             )
             .await?;
-        let Some(connection) = found else {
+        // One of them stands for all.
+        let Some(connection) = found.first() else {
             return Ok(None);
         };
         self.delete_connection(&target.workspace, &connection.id, false)
@@ -46,7 +54,8 @@ impl Vending {
             .map(Some)
     }
 
-    /// Removes a connection with everything sealed for it, and revokes its grant at the provider unless `local_only`.
+    /// Removes a connection and its siblings with everything sealed for them, and revokes each at the provider unless
+    /// `local_only`.
     pub async fn delete_connection(
         &self,
         workspace: &WorkspaceName,
@@ -62,14 +71,15 @@ impl Vending {
                 .connections
                 .delete(&workspace, &id)
                 .await?;
-            let (connection, credential) = removed.ok_or(Error::ConnectionNotFound)?;
-            let credential = credential.filter(|_| !local_only);
-            Ok(this.forget(&connection, &connector, credential).await)
+            if removed.is_empty() {
+                return Err(Error::ConnectionNotFound);
+            }
+            Ok(this.forget_all(&removed, &connector, local_only).await)
         });
         task.await.unwrap_or(Err(Error::Internal))
     }
 
-    /// Ends a connection but keeps it on record as revoked, without its secrets.
+    /// Ends a connection and its siblings but keeps them on record as revoked, without their secrets.
     pub async fn revoke_connection(
         &self,
         workspace: &WorkspaceName,
@@ -85,9 +95,9 @@ impl Vending {
                 .connections
                 .revoke(&workspace, &id, "REVOKED_BY_OPERATOR")
                 .await?;
-            let (connection, credential) = revoked.ok_or(Error::ConnectionNotFound)?;
-            let credential = credential.filter(|_| !local_only);
-            let revocation = this.forget(&connection, &connector, credential).await;
+            let revocation = this.forget_all(&revoked, &connector, local_only).await;
+            let named = revoked.into_iter().next();
+            let (connection, _) = named.ok_or(Error::ConnectionNotFound)?;
             Ok((connection, revocation))
         });
         task.await.unwrap_or(Err(Error::Internal))
@@ -115,6 +125,13 @@ impl Vending {
         filter: &ConnectionFilter,
         page: &Page,
     ) -> Result<Vec<Connection>, Error> {
+        check_tags(&filter.tags)?;
+        let named = filter.integration_type.as_ref();
+        let canonical = named.map(|name| self.canonical_name(workspace, name));
+        let filter = &ConnectionFilter {
+            integration_type: canonical,
+            ..filter.clone()
+        };
         Ok(self
             .shared
             .ports
@@ -152,36 +169,40 @@ impl Vending {
         self.connector_of(&connection).await
     }
 
-    async fn forget(
+    async fn forget_all(
         &self,
-        connection: &Connection,
+        ended: &Ended,
         connector: &Connector,
-        credential: Option<Credential>,
+        local_only: bool,
     ) -> ProviderRevocation {
-        self.shared.cache.remove(&self.cache_key_of(connection));
-        let Some(credential) = credential else {
-            return ProviderRevocation::Skipped;
-        };
-        let config = &connection.connection_config;
-        self.revoke_at_provider(connector, config, &credential)
-            .await
+        for (connection, _) in ended {
+            self.shared.cache.remove(&self.cache_key_of(connection));
+        }
+        let mut all = ProviderRevocation::Skipped;
+        for (connection, credential) in ended.iter().filter(|_| !local_only) {
+            if let Some(credential) = credential {
+                let registration = Registration {
+                    connector,
+                    connection_config: &connection.connection_config,
+                    token: connection.token_kind(),
+                };
+                all = all.and(self.revoke_at_provider(registration, credential).await);
+            }
+        }
+        all
     }
 
     /// Tells the provider that a grant is over. Failing does not bring the connection back.
     pub(crate) async fn revoke_at_provider(
         &self,
-        connector: &Connector,
-        connection_config: &ConnectionConfig,
+        registration: Registration<'_>,
         credential: &Credential,
     ) -> ProviderRevocation {
+        let connector = registration.connector;
         if let Err(error) = self.may_call_providers() {
             tracing::warn!(%error, connector = %connector.id, "a grant was not revoked");
             return ProviderRevocation::Skipped;
         }
-        let registration = Registration {
-            connector,
-            connection_config,
-        };
         let server = &self.shared.ports.authorization_server;
         match server.revoke(registration, credential).await {
             Ok(true) => ProviderRevocation::Revoked,

@@ -16,6 +16,9 @@ pub struct ConnectLink {
     pub authorization_id: String,
 }
 
+/// The reason of [`Error::AccountChanged`], as attempts keep it.
+pub(crate) const ACCOUNT_CHANGED: &str = "ACCOUNT_CHANGED";
+
 /// Why a use case could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields say what the message says")]
@@ -26,6 +29,13 @@ pub enum Error {
     /// Connection config values that cannot be taken.
     #[error(transparent)]
     InvalidConnectionConfig(#[from] InvalidConnectionConfig),
+    /// A set of connectors with something wrong in it: all of it, each by the path of its field. `first` stands for all
+    /// where they are of one kind.
+    #[error("{}", .violations.iter().map(|(field, why)| format!("{field}: {why}")).collect::<Vec<_>>().join("; "))]
+    InvalidSet {
+        first: Box<Error>,
+        violations: Vec<(String, String)>,
+    },
     /// No such entry in the catalogue.
     #[error("there is no integration type '{name}'{}", .nearest.as_ref().map(|near| format!("; did you mean '{near}'?")).unwrap_or_default())]
     IntegrationTypeUnknown {
@@ -52,6 +62,15 @@ pub enum Error {
     /// Somebody is connecting just now.
     #[error("an authorization is under way; the user has not finished it yet")]
     AuthorizationPending,
+    /// The person has not consented on the other device; asking again sooner brings nothing.
+    #[error("the person has not consented yet; complete it again after the time told")]
+    ConsentPending { retry_after: Duration },
+    /// Consent was given with another account than the connection's, and its connector wants that confirmed.
+    #[error(
+        "consent was given with another account than the one connected; complete it again with accept_account_change \
+         to take that one, or leave it"
+    )]
+    AccountChanged { connection_id: String },
     /// The attempt took too long, or was used already.
     #[error("the authorization has expired or was used already; start a new one")]
     AuthorizationExpired,
@@ -70,6 +89,12 @@ pub enum Error {
     /// The grant is dead; only the user can renew it.
     #[error("the provider no longer accepts this grant; the account has to be connected again")]
     ReauthorizationRequired { connect: Option<ConnectLink> },
+    /// A credential that a person entered no longer works, and nothing here can renew it.
+    #[error(
+        "the provider no longer accepts the credential that was set here; an operator sets a new one with \
+         SetStaticCredential ('tokend connections set-credential')"
+    )]
+    CredentialRejected,
     /// The provider refuses the connector's client credentials.
     #[error(
         "the provider refuses the client credentials of connector '{connector_id}'; an operator has to correct them"
@@ -78,9 +103,20 @@ pub enum Error {
     /// Scopes were asked for that the user did not grant.
     #[error("scopes not granted: {}", .missing.join(" "))]
     ScopeNotGranted { missing: Vec<String> },
+    /// The account is connected, but one of its tokens was asked for that did not come with it.
+    #[error(
+        "the connection has no token '{token}': no scope of it was asked for, or the user granted none; an operator adds \
+         scopes to the connector, written '{token}:...', and the account is connected again"
+    )]
+    TokenNotGranted { token: String },
     /// The provider cannot be reached or does not answer.
     #[error("the provider cannot be reached or does not answer")]
     ProviderUnavailable { retry_after: Duration },
+    /// The provider could not be asked whether a credential works.
+    #[error(
+        "the provider could not be asked whether the credential works; try again, or set it unchecked with skip_check"
+    )]
+    CredentialUnchecked { retry_after: Duration },
     /// The provider asked us to slow down.
     #[error("the provider asked to slow down")]
     ProviderRateLimited { retry_after: Duration },
@@ -168,21 +204,27 @@ impl Error {
         match self {
             Self::InvalidField { .. } => "INVALID_FIELD",
             Self::InvalidConnectionConfig(_) => "CONNECTION_CONFIG_INVALID",
+            Self::InvalidSet { first, .. } => first.reason(),
             Self::IntegrationTypeUnknown { .. } => "INTEGRATION_TYPE_UNKNOWN",
             Self::ConnectorNotFound { .. } => "CONNECTOR_NOT_FOUND",
             Self::ConnectorDisabled { .. } => "CONNECTOR_DISABLED",
             Self::ConnectionNotFound => "CONNECTION_NOT_FOUND",
             Self::AuthorizationNotFound => "AUTHORIZATION_NOT_FOUND",
             Self::NotConnected { .. } => "NOT_CONNECTED",
-            Self::AuthorizationPending => "AUTHORIZATION_PENDING",
+            Self::AuthorizationPending | Self::ConsentPending { .. } => "AUTHORIZATION_PENDING",
+            Self::AccountChanged { .. } => ACCOUNT_CHANGED,
             Self::AuthorizationExpired => "AUTHORIZATION_EXPIRED",
             Self::AuthorizationDenied => "AUTHORIZATION_DENIED",
             Self::AuthorizationFailed { .. } => "AUTHORIZATION_FAILED",
             Self::CompletionMismatch => "COMPLETION_MISMATCH",
-            Self::ReauthorizationRequired { .. } => "REAUTHORIZATION_REQUIRED",
+            Self::ReauthorizationRequired { .. } | Self::CredentialRejected => {
+                "REAUTHORIZATION_REQUIRED"
+            }
             Self::ClientRejected { .. } => "CLIENT_REJECTED",
-            Self::ScopeNotGranted { .. } => "SCOPE_NOT_GRANTED",
-            Self::ProviderUnavailable { .. } => "PROVIDER_UNAVAILABLE",
+            Self::ScopeNotGranted { .. } | Self::TokenNotGranted { .. } => "SCOPE_NOT_GRANTED",
+            Self::ProviderUnavailable { .. } | Self::CredentialUnchecked { .. } => {
+                "PROVIDER_UNAVAILABLE"
+            }
             Self::ProviderRateLimited { .. } => "PROVIDER_RATE_LIMITED",
             Self::ProviderMisbehaved { .. } => "PROVIDER_MISBEHAVED",
             Self::RefreshInProgress { .. } | Self::GrantInDoubt { .. } => "REFRESH_IN_PROGRESS",

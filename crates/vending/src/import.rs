@@ -15,6 +15,7 @@ use crate::{
     connectors::enabled,
     plan::is_scope_token,
     refresh::{Past, RenewalCause, Wish},
+    tags::check_tags,
 };
 
 /// A grant from elsewhere.
@@ -42,6 +43,30 @@ pub struct ImportConnection {
     pub connection_config: BTreeMap<String, String>,
     /// Whose account it is; `None` to ask the provider.
     pub account: Option<Account>,
+    /// Whether it has to be renewed before it takes the place of what is there.
+    pub verify: bool,
+    /// The connection's tags; `None` leaves those that are there.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Values that the other system has learnt from the provider.
+    pub learned_config: BTreeMap<String, String>,
+}
+
+/// Why importing failed, and what is there all the same.
+#[derive(Debug, Clone)]
+pub struct ImportFailure {
+    /// Why.
+    pub error: Error,
+    /// The connection that was stored, though it could not be renewed: it is tried again as any other.
+    pub stored: Option<ConnectionId>,
+}
+
+impl<E: Into<Error>> From<E> for ImportFailure {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            stored: None,
+        }
+    }
 }
 
 impl Vending {
@@ -49,33 +74,49 @@ impl Vending {
     /// generation, unless it has this grant already: who imports twice, not having heard the first answer, leaves it as
     /// it is. Where there is no access token that works the refresh token is redeemed before this answers, or what is
     /// under way awaited: if that fails the error is answered, and the connection stays and is tried again as any other.
-    pub async fn import_connection(&self, import: ImportConnection) -> Result<Connection, Error> {
+    /// One that is to be verified is renewed before anything is replaced.
+    pub async fn import_connection(
+        &self,
+        import: ImportConnection,
+    ) -> Result<Connection, ImportFailure> {
         let this = self.clone();
         let task = self
             .shared
             .tasks
             .spawn(async move { this.import(import).await });
-        task.await.unwrap_or(Err(Error::Internal))
+        task.await.unwrap_or(Err(Error::Internal.into()))
     }
 
-    async fn import(&self, mut import: ImportConnection) -> Result<Connection, Error> {
+    async fn import(&self, mut import: ImportConnection) -> Result<Connection, ImportFailure> {
         check_tokens(&import)?;
+        import.tags.as_ref().map_or(Ok(()), check_tags)?;
         let connector = self
             .get_connector(&import.workspace, &import.connector_id)
             .await?;
         enabled(&connector)?;
         let owner = owner_under(&connector, import.app_user.take())?;
-        let connection_config = self
-            .shared
-            .ports
-            .catalogue
-            .check_connection_config(&connector, &import.connection_config)?;
+        let catalogue = &self.shared.ports.catalogue;
+        let mut connection_config =
+            catalogue.check_connection_config(&connector, &import.connection_config)?;
+        connection_config.extend(catalogue.check_learned_config(
+            &import.workspace,
+            &connector.integration_type,
+            &import.learned_config,
+        )?);
         let access_token = import.access_token.clone();
-        if access_token.is_none() {
+        let verify = import.verify;
+        if access_token.is_none() || verify {
             self.may_call_providers()?;
         }
         let account_told = import.account.is_some();
         let new = self.imported(import, &connector, owner, connection_config)?;
+        if verify {
+            let mut connection = self.verified(&new).await?;
+            if !account_told && connection.account == Account::default() {
+                self.learn_account_of(&mut connection, &connector).await?;
+            }
+            return Ok(connection);
+        }
         let ports = &self.shared.ports;
         let (mut connection, access_token) =
             match ports.connections.import(&new, ports.clock.now()).await? {
@@ -88,7 +129,10 @@ impl Vending {
             Some(access_token) => access_token,
             None => {
                 let vended = self.renew(first_renewal(&connection)).await;
-                let vended = vended.map_err(refused)?;
+                let vended = vended.map_err(|error| ImportFailure {
+                    error: refused(error),
+                    stored: Some(connection.id.clone()),
+                })?;
                 connection = self
                     .connection(&connection.workspace, &connection.id)
                     .await?;
@@ -112,10 +156,13 @@ impl Vending {
     ) -> Result<NewConnection, Error> {
         let scopes = match import.scopes.is_empty() {
             false => import.scopes,
-            true if !connector.scopes.is_empty() => connector.scopes.clone(),
             true => {
-                let sets = self.integration_type(&connector.workspace, &connector.integration_type);
-                sets?.scopes.read.clone()
+                let known =
+                    self.integration_type(&connector.workspace, &connector.integration_type)?;
+                match connector.scopes.is_empty() {
+                    true => known.scopes.read.clone(),
+                    false => known.scopes_of("", &connector.scopes),
+                }
             }
         };
         let now = self.shared.ports.clock.now();
@@ -143,12 +190,15 @@ impl Vending {
                 refresh_expire_time: None,
                 scopes: None,
                 captured: ConnectionConfig::default(),
+                others: BTreeMap::new(),
                 receive_time: now,
             },
             source: CredentialSource::Import,
+            tags: import.tags,
             keep_refresh_token: false,
             renewal_time: None,
             authorization: None,
+            siblings: None,
         };
         Ok(NewConnection {
             renewal_time: self.first_renewal_time(&new, now),
@@ -157,7 +207,7 @@ impl Vending {
     }
 
     /// Whether the connection has an access token that still works, as far as is known.
-    fn works(&self, connection: &Connection) -> bool {
+    pub(crate) fn works(&self, connection: &Connection) -> bool {
         let policy = &self.shared.options.refresh_policy;
         let now = self.shared.ports.clock.now();
         let freshness = policy.freshness(connection.refresh_time, connection.expiry, now, None);
@@ -165,7 +215,7 @@ impl Vending {
     }
 }
 
-fn first_renewal(connection: &Connection) -> Wish {
+pub(crate) fn first_renewal(connection: &Connection) -> Wish {
     Wish {
         workspace: connection.workspace.clone(),
         connection_id: connection.id.clone(),
@@ -175,14 +225,17 @@ fn first_renewal(connection: &Connection) -> Wish {
 }
 
 /// Only the import is refused here: a provider that says no to its grant is believed, though it is asked once more.
-fn refused(error: Error) -> Error {
+pub(crate) fn refused(error: Error) -> Error {
     match error {
         Error::GrantInDoubt { .. } => Error::ReauthorizationRequired { connect: None },
         other => other,
     }
 }
 
-fn owner_under(connector: &Connector, app_user: Option<AppUserId>) -> Result<Owner, Error> {
+pub(crate) fn owner_under(
+    connector: &Connector,
+    app_user: Option<AppUserId>,
+) -> Result<Owner, Error> {
     let wrong = |why| Err(Error::invalid("app_user_id", why));
     match (connector.kind, app_user) {
         (ConnectorKind::Shared, None) => Ok(Owner::Shared),
@@ -194,6 +247,10 @@ fn owner_under(connector: &Connector, app_user: Option<AppUserId>) -> Result<Own
 
 /// No text here repeats a value: what was meant for one field may be in another.
 fn check_tokens(import: &ImportConnection) -> Result<(), Error> {
+    if import.verify && import.refresh_token.is_none() {
+        let why = "is missing; without one a grant cannot be verified";
+        return Err(Error::invalid("refresh_token", why));
+    }
     if import.access_token.is_none() && import.refresh_token.is_none() {
         return Err(Error::invalid("access_token", "or refresh_token is needed"));
     }
@@ -224,6 +281,6 @@ fn check_tokens(import: &ImportConnection) -> Result<(), Error> {
 }
 
 /// RFC 6749 appendix A.12, A.13 and A.17: printable ASCII.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
 }

@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod account_change;
 mod authorize;
 mod cache;
 mod callback;
@@ -11,20 +12,32 @@ mod closing;
 mod coherence;
 mod complete;
 mod connectors;
+mod consents;
 mod describe;
+mod device;
 mod disconnect;
 mod error;
+mod housekeeping;
 mod import;
+mod invalid_set;
 mod new_connection;
+mod obtain;
 mod one_time;
+mod other_tokens;
 mod plan;
 mod provider_gate;
 mod refresh;
 mod scheduler;
 mod single_flight;
+mod static_credential;
+mod statistics;
+mod tags;
+mod ticket;
+mod user_data;
 mod uses;
 mod vend;
 mod vended;
+mod verified_import;
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,20 +45,26 @@ use tokend_model::{
     ConnectionId, RefreshPolicy,
     ports::{
         AuthorizationServer, Authorizations, Catalogue, Chance, Changes, Clock, Connections,
-        Connectors, DeploymentGuard, Holder, IntegrationOverrides, Journal, Refreshes, Renewals,
+        Connectors, DeploymentGuard, Holder, Housekeeping, IntegrationOverrides, Journal,
+        Refreshes, Renewals, StagedImports, Statistics,
     },
 };
 use tokio_util::task::TaskTracker;
 
-pub use authorize::{OpenedTicket, StartAuthorization, StartedAuthorization, binding_name};
+pub use authorize::{StartAuthorization, StartedAuthorization};
 pub use callback::{CallbackOutcome, ProviderCallback};
-pub use complete::Starter;
+pub use complete::{CompleteAuthorization, Starter};
 pub use describe::DescribedConnection;
 pub use disconnect::ProviderRevocation;
 pub use error::{ConnectLink, Error};
-pub use import::ImportConnection;
+pub use housekeeping::Reaped;
+pub use import::{ImportConnection, ImportFailure};
 pub use plan::{ClientSecret, ConnectorDraft, PlannedAction, PlannedChange};
 pub use provider_gate::GateOptions;
+pub use static_credential::{SetStaticCredential, StaticSecret};
+pub use statistics::{Figures, WorkspaceStatistics};
+pub use ticket::{OpenedTicket, binding_name};
+pub use user_data::{ErasedUser, UserData};
 pub use vend::{ConnectorRef, Target, VendOptions};
 pub use vended::{Vended, Warning};
 
@@ -66,6 +85,9 @@ pub struct Ports {
     pub deployment_guard: Arc<dyn DeploymentGuard>,
     pub authorizations: Arc<dyn Authorizations>,
     pub integration_overrides: Arc<dyn IntegrationOverrides>,
+    pub staged_imports: Arc<dyn StagedImports>,
+    pub housekeeping: Arc<dyn Housekeeping>,
+    pub statistics: Arc<dyn Statistics>,
 }
 
 /// The figures and names the use cases are run with.
@@ -106,6 +128,7 @@ struct Shared {
     cache: cache::Cache,
     loads: single_flight::SingleFlight<cache::CacheKey, Result<Arc<Vended>, Error>>,
     refreshes: single_flight::SingleFlight<(ConnectionId, bool), Result<Arc<Vended>, Error>>,
+    refusals: obtain::Refusals,
     journal_rest: refresh::Rest,
     closing: closing::Closing,
     gate: provider_gate::ProviderGate,
@@ -129,6 +152,7 @@ impl Vending {
                 cache: cache::Cache::default(),
                 loads: single_flight::SingleFlight::new(tasks.clone()),
                 refreshes: single_flight::SingleFlight::new(tasks.clone()),
+                refusals: obtain::Refusals::default(),
                 journal_rest: refresh::Rest::default(),
                 closing: closing::Closing::default(),
                 gate,

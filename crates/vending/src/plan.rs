@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use tokend_model::{
-    Connector, ConnectorId, ConnectorKind, IntegrationTypeName, Secret, Timestamp, WorkspaceName,
-    ports::Catalogue,
+    AccountChange, ConnectionFilter, ConnectionStatus, Connector, ConnectorId, ConnectorKind,
+    IntegrationTypeName, Secret, Timestamp, WorkspaceName,
+    ports::{Catalogue, Page},
 };
 use url::Url;
 use uuid::Uuid;
 
-use crate::{Error, Vending, connectors::entry};
+use crate::{Error, Vending, invalid_set::draft_errors};
 
 /// A connector as an operator writes it down.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct ConnectorDraft {
     pub client_id: String,
     /// What becomes of the client's secret.
     pub client_secret: ClientSecret,
+    /// The further secrets from now on; `None` leaves those that are there as long as the client's secret stays.
+    pub other_client_secrets: Option<Vec<Secret>>,
     /// The scopes to ask for; empty for the type's reading set.
     pub scopes: Vec<String>,
     /// Values that hold for all its connections.
@@ -34,7 +37,12 @@ pub struct ConnectorDraft {
     pub return_urls: Vec<String>,
     /// Whether it is switched off.
     pub disabled: bool,
+    /// What to do when an owner connects again with another account.
+    pub account_change: AccountChange,
 }
+
+/// The most secrets that are tried beside the client's first one.
+const MOST_OTHER_SECRETS: usize = 4;
 
 /// What becomes of a connector's client secret.
 #[derive(Debug, Clone)]
@@ -58,6 +66,8 @@ pub struct PlannedChange {
     pub changed_fields: Vec<&'static str>,
     /// How many of its connections lack scopes that it will ask for, or were made with another client.
     pub connections_needing_consent: u32,
+    /// Whether it is for a shared account, and none is connected.
+    pub needs_authorization: bool,
 }
 
 /// What is done to a connector.
@@ -89,6 +99,7 @@ impl Vending {
         let now = self.shared.ports.clock.now();
         let mut plan = Vec::new();
         for draft in drafts {
+            let draft = &canonical(catalogue.as_ref(), workspace, draft);
             let id = id_of(draft);
             let old = present
                 .iter()
@@ -99,7 +110,7 @@ impl Vending {
                 .any(|other: &PlannedChange| other.connector.id == connector.id)
             {
                 let why = format!("connector '{}' is there twice", connector.id);
-                return Err(Error::invalid("connectors", why));
+                return Err(Error::invalid("connector_id", why));
             }
             plan.push(self.plan_one(connector, old).await?);
         }
@@ -114,6 +125,7 @@ impl Vending {
                         connector,
                         changed_fields: Vec::new(),
                         connections_needing_consent: 0,
+                        needs_authorization: false,
                     });
                 }
             }
@@ -126,12 +138,14 @@ impl Vending {
         connector: Connector,
         old: Option<&Connector>,
     ) -> Result<PlannedChange, Error> {
+        let needs_authorization = self.needs_authorization(&connector, old.is_some()).await?;
         let Some(old) = old else {
             return Ok(PlannedChange {
                 action: PlannedAction::Create,
                 connector,
                 changed_fields: Vec::new(),
                 connections_needing_consent: 0,
+                needs_authorization,
             });
         };
         let changed_fields = changed_fields(old, &connector);
@@ -141,31 +155,57 @@ impl Vending {
                 connector: old.clone(),
                 changed_fields,
                 connections_needing_consent: 0,
+                needs_authorization,
             });
         }
         Ok(PlannedChange {
             action: PlannedAction::Update,
             connections_needing_consent: self.needing_consent(old, &connector).await?,
+            needs_authorization,
             changed_fields,
             connector,
         })
     }
 
-    /// Counts the connections whose grant does not cover what the connector will ask for.
-    async fn needing_consent(&self, old: &Connector, new: &Connector) -> Result<u32, Error> {
-        let other_client = old.client_id != new.client_id;
-        if !other_client && new.scopes.iter().all(|scope| old.scopes.contains(scope)) {
-            return Ok(0);
+    /// Whether the connector is a shared one without a connection.
+    async fn needs_authorization(
+        &self,
+        connector: &Connector,
+        is_there: bool,
+    ) -> Result<bool, Error> {
+        if connector.kind != ConnectorKind::Shared || !is_there {
+            return Ok(connector.kind == ConnectorKind::Shared);
         }
-        self.count_connections(new, |connection| {
-            other_client
-                || new
-                    .scopes
-                    .iter()
-                    .any(|scope| !connection.scopes.contains(scope))
-        })
-        .await
+        let filter = ConnectionFilter {
+            connector_id: Some(connector.id.clone()),
+            statuses: Some(vec![
+                ConnectionStatus::Authorized,
+                ConnectionStatus::Expired,
+            ]),
+            ..ConnectionFilter::default()
+        };
+        let one = Page {
+            after: None,
+            limit: 1,
+        };
+        let connected = self
+            .connections(&connector.workspace, &filter, &one)
+            .await?;
+        Ok(connected.is_empty())
     }
+}
+
+/// The draft with its integration type's own name in place of an alias.
+pub(crate) fn canonical(
+    catalogue: &dyn Catalogue,
+    workspace: &WorkspaceName,
+    draft: &ConnectorDraft,
+) -> ConnectorDraft {
+    let mut draft = draft.clone();
+    if let Some(known) = catalogue.get(workspace, &draft.integration_type) {
+        draft.integration_type = known.name.clone();
+    }
+    draft
 }
 
 fn check_draft(
@@ -176,30 +216,11 @@ fn check_draft(
     old: Option<&Connector>,
     now: Timestamp,
 ) -> Result<Connector, Error> {
-    entry(catalogue, workspace, &draft.integration_type)?;
-    if draft.client_id.trim().is_empty() {
-        return Err(Error::invalid(
-            "client_id",
-            "is empty; the provider shows it where the app is registered",
-        ));
-    }
-    if let Some(scope) = draft.scopes.iter().find(|scope| !is_scope_token(scope)) {
-        return Err(Error::invalid(
-            "scopes",
-            format!("{scope:?} is no scope (RFC 6749 section 3.3)"),
-        ));
-    }
-    for return_url in &draft.return_urls {
-        check_return_url(return_url)?;
-    }
-    if let Some(old) = old
-        && (old.integration_type != draft.integration_type || old.kind != draft.kind)
+    if let Some(error) = draft_errors(catalogue, workspace, draft, old)
+        .into_iter()
+        .next()
     {
-        let why = format!(
-            "connector '{}' cannot change its integration type or kind; delete it first",
-            old.id
-        );
-        return Err(Error::invalid("integration_type", why));
+        return Err(error);
     }
     let connection_config = catalogue.check_connector_config(
         workspace,
@@ -218,6 +239,8 @@ fn check_draft(
             ClientSecret::Set(secret) => Some(secret.clone()),
             ClientSecret::Clear => None,
         },
+        other_client_secrets: other_secrets(draft, old)?,
+        account_change: draft.account_change,
         scopes: draft.scopes.clone(),
         connection_config,
         return_urls: draft.return_urls.clone(),
@@ -228,7 +251,30 @@ fn check_draft(
     })
 }
 
-fn id_of(draft: &ConnectorDraft) -> Option<ConnectorId> {
+/// What was made to go with one secret does not outlive it.
+pub(crate) fn other_secrets(
+    draft: &ConnectorDraft,
+    old: Option<&Connector>,
+) -> Result<Vec<Secret>, Error> {
+    let kept = old.filter(|_| matches!(draft.client_secret, ClientSecret::Keep));
+    let others = match (&draft.other_client_secrets, kept) {
+        (Some(given), _) => given.clone(),
+        (None, Some(old)) => old.other_client_secrets.clone(),
+        (None, None) => Vec::new(),
+    };
+    let first = matches!(draft.client_secret, ClientSecret::Set(_))
+        || kept.is_some_and(|old| old.client_secret.is_some());
+    let wrong = |why| Err(Error::invalid("other_client_secrets", why));
+    match others.as_slice() {
+        [] => Ok(others),
+        _ if !first => wrong("needs a client_secret to come after"),
+        given if given.len() > MOST_OTHER_SECRETS => wrong("has more than 4"),
+        given if given.iter().any(|secret| secret.expose().is_empty()) => wrong("has an empty one"),
+        _ => Ok(others),
+    }
+}
+
+pub(crate) fn id_of(draft: &ConnectorDraft) -> Option<ConnectorId> {
     match (&draft.id, draft.kind) {
         (Some(id), _) => Some(id.clone()),
         (None, ConnectorKind::Shared) => Some(ConnectorId::of_shared(&draft.integration_type)),
@@ -248,6 +294,11 @@ fn changed_fields(old: &Connector, new: &Connector) -> Vec<&'static str> {
         ),
         ("return_urls", old.return_urls != new.return_urls),
         ("disabled", old.disabled != new.disabled),
+        (
+            "other_client_secrets",
+            old.other_client_secrets != new.other_client_secrets,
+        ),
+        ("account_change", old.account_change != new.account_change),
     ]
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))
@@ -262,7 +313,7 @@ pub(crate) fn is_scope_token(scope: &str) -> bool {
             .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
-fn check_return_url(return_url: &str) -> Result<(), Error> {
+pub(crate) fn check_return_url(return_url: &str) -> Result<(), Error> {
     let wrong = |why: &str| Error::invalid("return_urls", format!("{return_url:?} {why}"));
     let url = Url::parse(return_url).map_err(|_| wrong("is not an absolute URL"))?;
     let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));

@@ -41,7 +41,7 @@ const REST: Duration = Duration::from_secs(3);
 
 /// How long a renewal waits for its turn at the provider, and how long it does where nobody waits for it: then it takes
 /// up a place that the workspace's other providers need.
-const TURN_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(30);
 const SCHEDULED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a connection is to be renewed.
@@ -176,6 +176,7 @@ impl Vending {
                         cause: wish.cause,
                         claimed,
                         claiming,
+                        learned: false,
                     };
                     if let Some(renewed) = self.attempt(attempt, pass).await? {
                         return Ok(renewed);
@@ -208,7 +209,13 @@ impl Vending {
         Ok(Subject {
             before_read,
             facts: self.facts(&connection),
-            client: self.client(&connection, &connector),
+            client: self
+                .client(Registration {
+                    connector: &connector,
+                    connection_config: &connection.connection_config,
+                    token: connection.token_kind(),
+                })
+                .await,
             connection,
             connector,
             credential,
@@ -369,6 +376,7 @@ impl Vending {
         let vended = vended(
             &subject.connection,
             &subject.connector,
+            &self.wanted_scopes(&subject.connection, &subject.connector),
             credential,
             &subject.facts,
         );
@@ -385,16 +393,14 @@ impl Vending {
     }
 
     /// The client whose calls count together.
-    fn client(&self, connection: &Connection, connector: &Connector) -> ClientRegistration {
+    pub(crate) async fn client(&self, registration: Registration<'_>) -> ClientRegistration {
+        let connector = registration.connector;
         let server = &self.shared.ports.authorization_server;
-        let endpoint = server.token_endpoint(Registration {
-            connector,
-            connection_config: &connection.connection_config,
-        });
+        let endpoint = server.token_endpoint(registration).await;
         ClientRegistration {
-            workspace: connection.workspace.clone(),
-            // Where there is none it is the renewal that fails, and says why.
-            endpoint: endpoint.unwrap_or_else(|_| connection.integration_type.to_string()),
+            workspace: connector.workspace.clone(),
+            // Where there is none it is the call that fails, and says why.
+            endpoint: endpoint.unwrap_or_else(|_| connector.integration_type.to_string()),
             client_id: connector.client_id.clone(),
         }
     }
@@ -430,7 +436,7 @@ fn until_run_out(credential: &Credential, now: Timestamp) -> Error {
     Error::OutcomeUnknown { retry_after: left }
 }
 
-fn closed(closed: Closed) -> Error {
+pub(crate) fn closed(closed: Closed) -> Error {
     let retry_after = closed.retry_after;
     match closed.because {
         ClosedBecause::AskedToWait => Error::ProviderRateLimited { retry_after },

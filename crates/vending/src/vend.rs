@@ -33,6 +33,8 @@ pub struct Target {
     pub owner: Owner,
     /// Which of the owner's.
     pub label: Label,
+    /// Which of its tokens; empty for the main one.
+    pub token: String,
 }
 
 /// How a connector is named: the shared one by its integration type, the others by id.
@@ -62,6 +64,7 @@ impl Vending {
     /// token is not good enough either, it is renewed by a task that outlives the caller. A token that is still valid
     /// is handed out with [`Warning::RenewalFailing`] where renewing fails.
     pub async fn vend(&self, target: &Target, options: &VendOptions) -> Result<Arc<Vended>, Error> {
+        self.is_askable(target).await?;
         let key = CacheKey::of(target);
         if let Some(present) = self.shared.cache.get(&key)
             && self.trusts_memory()
@@ -70,6 +73,10 @@ impl Vending {
             return self.hand_out(good, options);
         }
 
+        // Only canonical names are in memory: whoever asks by an alias pays with one more look.
+        if let Some(canonical) = self.canonical(target) {
+            return Box::pin(self.vend(&canonical, options)).await;
+        }
         let cached = self.shared.cache.get(&key);
         let mut present = match (self.load(target, key.clone()).await, cached) {
             // Without the database nothing better can be had.
@@ -99,7 +106,10 @@ impl Vending {
             }
             match self.renew_for(&present, &options).await {
                 Ok(renewed) => present = renewed,
-                Err(error) => return self.make_do(&present, &options, error),
+                Err(error) => {
+                    let error = self.who_mends(&present, error).await;
+                    return self.make_do(&present, &options, error);
+                }
             }
         }
         self.make_do(
@@ -130,6 +140,7 @@ impl Vending {
         let present = vended(
             &connection,
             &connector,
+            &self.wanted_scopes(&connection, &connector),
             credential,
             &self.facts(&connection),
         );
@@ -238,19 +249,28 @@ impl Vending {
     async fn read_and_keep(&self, target: &Target, key: CacheKey) -> Result<Arc<Vended>, Error> {
         let before_read = self.shared.cache.before_read();
         let connector = self.connector(&target.workspace, &target.connector).await?;
-        let found = self
-            .shared
-            .ports
-            .connections
-            .find(
-                &target.workspace,
-                &connector.id,
-                &target.owner,
-                &target.label,
-            )
-            .await?;
+        self.check_token(&connector, &target.token)?;
+        let connections = &self.shared.ports.connections;
+        let find = || {
+            let Target {
+                workspace,
+                owner,
+                label,
+                token,
+                ..
+            } = target;
+            connections.find(workspace, &connector.id, owner, label, token)
+        };
+        let mut found = find().await?;
+        if found.is_none() && self.connect_itself(&connector, target).await? {
+            found = find().await?;
+        }
         let (connection, credential) = match found {
             Some((connection, Some(credential))) => (connection, credential),
+            _ if self.lacks_token(&connector, target).await? => {
+                let token = target.token.clone();
+                return Err(Error::TokenNotGranted { token });
+            }
             Some((connection, None)) if connection.status == ConnectionStatus::Revoked => {
                 return Err(self.not_connected(&connector, target).await?);
             }
@@ -264,9 +284,22 @@ impl Vending {
             None => return Err(self.not_connected(&connector, target).await?),
         };
         let facts = self.facts(&connection);
-        let vended = vended(&connection, &connector, credential, &facts);
+        let wanted = self.wanted_scopes(&connection, &connector);
+        let vended = vended(&connection, &connector, &wanted, credential, &facts);
         self.shared.cache.put(key, &vended, before_read);
         Ok(vended)
+    }
+
+    /// The same target by the connector's name, if it was asked for by an alias.
+    fn canonical(&self, target: &Target) -> Option<Target> {
+        let ConnectorRef::Shared(name) = &target.connector else {
+            return None;
+        };
+        let known = self.shared.ports.catalogue.get(&target.workspace, name)?;
+        (known.name != *name).then(|| Target {
+            connector: ConnectorRef::Shared(known.name.clone()),
+            ..target.clone()
+        })
     }
 
     async fn not_connected(&self, connector: &Connector, target: &Target) -> Result<Error, Error> {
@@ -307,10 +340,13 @@ impl Vending {
     ) -> Result<Connector, Error> {
         let connectors = &self.shared.ports.connectors;
         match named {
-            ConnectorRef::Shared(name) => match connectors.get_shared(workspace, name).await? {
-                Some(connector) => Ok(connector),
-                None => Err(self.no_shared_connector(workspace, name).await?),
-            },
+            ConnectorRef::Shared(name) => {
+                let name = &self.canonical_name(workspace, name);
+                match connectors.get_shared(workspace, name).await? {
+                    Some(connector) => Ok(connector),
+                    None => Err(self.no_shared_connector(workspace, name).await?),
+                }
+            }
             ConnectorRef::AppUser(id) => match connectors.get(workspace, id).await? {
                 Some(connector) if connector.kind == ConnectorKind::AppUser => Ok(connector),
                 Some(_) => Err(Error::ConnectorNotFound {
@@ -372,6 +408,7 @@ impl Vending {
             },
             owner: connection.owner.clone(),
             label: connection.label.clone(),
+            token: connection.token.clone(),
         })
     }
 }

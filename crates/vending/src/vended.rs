@@ -68,6 +68,7 @@ impl Warning {
 pub(crate) fn vended(
     connection: &Connection,
     connector: &Connector,
+    wanted_scopes: &[String],
     credential: Credential,
     facts: &RefreshFacts,
 ) -> Arc<Vended> {
@@ -76,7 +77,7 @@ pub(crate) fn vended(
     let end = credential.refresh_expire_time;
     let needs_user_by = needs_user_by(connection, facts, credential.expiry, end, renewable);
     let missing = |scope: &&String| !credential.scopes.contains(scope);
-    let missing_scopes: Vec<_> = connector.scopes.iter().filter(missing).cloned().collect();
+    let missing_scopes: Vec<_> = wanted_scopes.iter().filter(missing).cloned().collect();
     let mut warnings = Vec::new();
     if ended {
         warnings.push(Warning::ConsentExpires);

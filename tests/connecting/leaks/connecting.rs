@@ -24,6 +24,7 @@ pub(crate) async fn shared(run: &mut Run) {
     let complete = v1::CompleteAuthorizationRequest {
         authorization_id: started.authorization_id,
         completion_token: started.completion_token,
+        ..Default::default()
     };
     run.show(&complete);
     let completed = admin.complete_authorization(complete).await.unwrap();
@@ -258,6 +259,7 @@ pub(crate) async fn consent(
     let returned = v1::CompleteAppUserConnectionRequest {
         authorization_id: started.authorization_id,
         completion_token,
+        ..Default::default()
     };
     (returned, arrived)
 }

@@ -78,6 +78,7 @@ pub(crate) async fn completions(run: &mut Run, user_token: &str) {
     let early = v1::CompleteAppUserConnectionRequest {
         authorization_id: started.authorization_id,
         completion_token: other.completion_token,
+        ..Default::default()
     };
     let answer = connectors
         .complete_app_user_connection(for_user(early, user_token))

@@ -9,7 +9,9 @@ use std::{
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use serde_json::json;
-use tokend_api::v1::{ImportConnectionRequest, admin_service_client::AdminServiceClient};
+use tokend_api::v1::{
+    ImportConnectionRequest, ImportConnectionResponse, admin_service_client::AdminServiceClient,
+};
 use tokend_client::Authenticated;
 use tokio::task::{JoinError, JoinSet, block_in_place};
 use tonic::Code;
@@ -27,7 +29,8 @@ const AT_ONCE: usize = 16;
 #[command(after_help = "\
 Each line is one JSON object with the fields of ImportConnectionRequest:
   {\"connectorId\": \"users-calendar\", \"appUserId\": \"ada\", \"refreshToken\": \"...\", \"scopes\": [\"...\"]}
-Without an accessToken the refreshToken is redeemed at once. Stop the other system from renewing first: many providers take a refresh
+Without an accessToken the refreshToken is redeemed at once. With \"verify\": true it is redeemed before it takes the place of what is
+there. What is stored but could not be renewed yet is tried again by the server, and said to be stored. Stop the other system from renewing first: many providers take a refresh
 token that two systems redeem for stolen.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -40,33 +43,37 @@ pub(crate) struct Args {
 /// What became of the lines.
 #[derive(Default)]
 struct Tally {
-    imported: usize,
+    imported: Vec<(usize, String)>,
     failures: Vec<Failure>,
 }
 
 struct Failure {
     line: usize,
     error: anyhow::Error,
+    /// The connection that is there all the same, and is tried again.
+    stored: Option<String>,
 }
 
-type Imported = (usize, Result<(), tokend_client::Error>);
+type Imported = (usize, Result<String, tokend_client::Error>);
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let reader = open(&args.file)?;
     let admin = args.remote.client().await?.admin();
     let mut tally = import(reader, admin).await?;
+    tally.imported.sort();
     tally.failures.sort_by_key(|failure| failure.line);
-    let failed = tally.failures.len();
     match args.remote.json {
         true => output::line(&tally.json())?,
-        false => output::line(&format!("imported {}, failed {failed}", tally.imported))?,
+        false => tally.print()?,
     }
+    let summary = tally.summary();
     match tally.failures.into_iter().next() {
         None => Ok(()),
         Some(first) => {
-            let (line, all) = (first.line, tally.imported + failed);
-            let summary = format!("{failed} of {all} were not imported; the first, line {line}");
-            Err(first.error.context(summary))
+            let line = first.line;
+            Err(first
+                .error
+                .context(format!("{summary}; the first, line {line}")))
         }
     }
 }
@@ -97,9 +104,9 @@ async fn import(
             Ok((false, Ok(request))) => {
                 under_way.spawn(send(admin.clone(), number, request));
             }
-            Ok((false, Err(invalid))) => tally.fail(number, invalid.into()),
+            Ok((false, Err(invalid))) => tally.fail(number, invalid.into(), None),
             Err(error) => {
-                tally.fail(number, error.into());
+                tally.fail(number, error.into(), None);
                 break;
             }
         }
@@ -121,28 +128,70 @@ async fn send(
     request: ImportConnectionRequest,
 ) -> Imported {
     let imported = answer(admin.import_connection(request).await);
-    (line, imported.map(|_| ()))
+    let id = |imported: ImportConnectionResponse| imported.connection.unwrap_or_default();
+    (line, imported.map(|imported| id(imported).connection_id))
 }
 
 impl Tally {
     /// Counts one that is done. Who may not import need not try the rest.
     fn count(&mut self, done: Result<Imported, JoinError>) -> anyhow::Result<()> {
         match done? {
-            (_, Ok(())) => self.imported += 1,
+            (line, Ok(id)) => self.imported.push((line, id)),
             (_, Err(error))
                 if matches!(error.code, Code::Unauthenticated | Code::PermissionDenied) =>
             {
                 return Err(error.into());
             }
-            (line, Err(error)) => self.fail(line, error.into()),
+            (line, Err(error)) => {
+                let stored = error.metadata.get("connectionId").cloned();
+                self.fail(line, error.into(), stored);
+            }
         }
         Ok(())
     }
 
     /// Tells of a line as soon as it failed: a long import may be stopped.
-    fn fail(&mut self, line: usize, error: anyhow::Error) {
-        eprintln!("line {line}: {error}");
-        self.failures.push(Failure { line, error });
+    fn fail(&mut self, line: usize, error: anyhow::Error, stored: Option<String>) {
+        match &stored {
+            Some(id) => eprintln!("line {line}: stored as {id}, which is tried again: {error}"),
+            None => eprintln!("line {line}: {error}"),
+        }
+        self.failures.push(Failure {
+            line,
+            error,
+            stored,
+        });
+    }
+
+    /// How many failed, and how.
+    fn summary(&self) -> String {
+        let failed = self.failures.len();
+        let all = self.imported.len() + failed;
+        let stored = self.stored().count();
+        let lost = failed - stored;
+        match (lost, stored) {
+            (_, 0) => format!("{lost} of {all} were not imported"),
+            (0, _) => format!("{stored} of {all} are stored, but were not renewed"),
+            _ => format!(
+                "{lost} of {all} were not imported, and {stored} are stored, but were not renewed"
+            ),
+        }
+    }
+
+    fn stored(&self) -> impl Iterator<Item = &str> {
+        self.failures
+            .iter()
+            .filter_map(|failure| failure.stored.as_deref())
+    }
+
+    /// Each connection's id on a line of its own, then the figures.
+    fn print(&self) -> io::Result<()> {
+        let imported = self.imported.iter().map(|(_, id)| id.as_str());
+        for id in imported.chain(self.stored()) {
+            output::line(id)?;
+        }
+        let (imported, failed) = (self.imported.len(), self.failures.len());
+        output::line(&format!("imported {imported}, failed {failed}"))
     }
 
     fn json(&self) -> String {
@@ -156,12 +205,20 @@ impl Tally {
                     "line": failure.line,
                     "reason": reason.map(|reason| reason.reason()).unwrap_or_default(),
                     "message": failure.error.to_string(),
+                    "connectionId": failure.stored.as_deref().unwrap_or_default(),
                 })
             })
             .collect();
-        format!(
-            "{:#}",
-            json!({ "imported": self.imported, "failures": failures })
-        )
+        let connections: Vec<_> = self
+            .imported
+            .iter()
+            .map(|(line, id)| json!({ "line": line, "connectionId": id }))
+            .collect();
+        let told = json!({
+            "imported": self.imported.len(),
+            "connections": connections,
+            "failures": failures,
+        });
+        format!("{told:#}")
     }
 }

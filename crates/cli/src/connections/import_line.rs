@@ -109,6 +109,7 @@ fn form(field: &FieldDescriptor) -> &'static str {
         }
         Kind::Message(_) => "an object with the texts id, email and name",
         _ if field.is_list() => "a list of texts",
+        Kind::Bool => "true or false",
         _ => "a text",
     }
 }
@@ -165,6 +166,7 @@ mod tests {
                 r#"{"accessToken": ["tok3n"]}"#,
                 "'accessToken' must be a text",
             ),
+            (r#"{"verify": "tok3n"}"#, "'verify' must be true or false"),
             (r#"{"accessToken": "tok3n", "access_token": "b"}"#, "twice"),
         ] {
             let error = read(line).expect_err(line).to_string();

@@ -3,11 +3,23 @@
 use clap::Args as ClapArgs;
 use tokend_api::v1;
 
-use super::{owner, status, time};
+use super::{owner, status, tag, time};
 use crate::{
     output,
     remote::{Remote, answer},
 };
+
+const HEADER: [&str; 9] = [
+    "CONNECTION",
+    "CONNECTOR",
+    "OWNER",
+    "LABEL",
+    "TOKEN",
+    "STATUS",
+    "ACCOUNT",
+    "EXPIRES",
+    "USES",
+];
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -22,6 +34,12 @@ pub(crate) struct Args {
     /// Only this app user's.
     #[arg(long)]
     user: Option<String>,
+    /// Only those of integration types of this category, such as calendar.
+    #[arg(long)]
+    category: Option<String>,
+    /// Only those with this tag; may be repeated.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
@@ -32,6 +50,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             connector_id: args.connector.clone().unwrap_or_default(),
             integration_type: args.integration_type.clone().unwrap_or_default(),
             app_user_id: args.user.clone().unwrap_or_default(),
+            category: args.category.clone().unwrap_or_default(),
+            tags: args.tags.iter().cloned().collect(),
             page_size: 1000,
             page_token: all.next_page_token.clone(),
             ..Default::default()
@@ -47,34 +67,60 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         output::line(&output::json("ListConnectionsResponse", &all)?)?;
         return Ok(());
     }
-    let rows = all.connections.into_iter().map(|connection| {
-        let status = status(&connection);
-        let owner = owner(&connection);
-        let account = connection.account.clone().unwrap_or_default();
-        let expires = time(connection.expire_time);
-        [
-            connection.connection_id,
-            connection.connector_id,
+    let several = all.connections.iter().any(|row| !row.token.is_empty());
+    let rows = all.connections.into_iter().map(row);
+    if several {
+        return Ok(output::table(HEADER, rows)?);
+    }
+    let [
+        connection,
+        connector,
+        owner,
+        label,
+        _,
+        status,
+        account,
+        expires,
+        uses,
+    ] = HEADER;
+    let header = [
+        connection, connector, owner, label, status, account, expires, uses,
+    ];
+    let rows = rows.map(
+        |[
+            connection,
+            connector,
             owner,
-            connection.label,
+            label,
+            _,
             status,
-            account.email,
+            account,
             expires,
-            connection.use_count.to_string(),
-        ]
-    });
-    output::table(
-        [
-            "CONNECTION",
-            "CONNECTOR",
-            "OWNER",
-            "LABEL",
-            "STATUS",
-            "ACCOUNT",
-            "EXPIRES",
-            "USES",
-        ],
-        rows,
-    )?;
+            uses,
+        ]| {
+            [
+                connection, connector, owner, label, status, account, expires, uses,
+            ]
+        },
+    );
+    output::table(header, rows)?;
     Ok(())
+}
+
+fn row(connection: v1::Connection) -> [String; 9] {
+    let status = status(&connection);
+    let owner = owner(&connection);
+    let account = connection.account.clone().unwrap_or_default();
+    let expires = time(connection.expire_time);
+    [
+        connection.connection_id,
+        connection.connector_id,
+        owner,
+        connection.label,
+        connection.token,
+        status,
+        account.email,
+        expires,
+        connection.use_count.to_string(),
+    ]
 }

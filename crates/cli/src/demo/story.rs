@@ -129,6 +129,7 @@ async fn connect_shared(client: &Client) -> anyhow::Result<()> {
     let complete = v1::CompleteAuthorizationRequest {
         authorization_id: started.authorization_id,
         completion_token: started.completion_token,
+        accept_account_change: false,
     };
     answer(admin.complete_authorization(complete).await)?;
     Ok(())

@@ -42,17 +42,20 @@ async fn options_reach_the_server() {
         scopes: vec!["read".to_owned()],
         rejected_generation: Some(3),
         connect_return_url: Some("https://app.acme.test/done".to_owned()),
+        token: None,
     };
     let client = server.client().await;
     client
         .get_connection("slack")
         .with_options(options.clone())
+        .token("user")
         .await
         .unwrap();
     let shared = server.message();
     client
         .get_current_app_user_connection("ctr_1", "jwt")
         .with_options(options)
+        .token("user")
         .await
         .unwrap();
     let app_user = server.message();
@@ -63,6 +66,7 @@ async fn options_reach_the_server() {
             "[\"read\"]",
             "Some(3)",
             "https://app.acme.test/done",
+            "token: \"user\"",
         ] {
             assert!(message.contains(part), "{part} in {message}");
         }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::StorageError;
 use crate::{
     Authorization, AuthorizationId, AuthorizationState, Completion, ConnectorId, Label, Owner,
-    PendingCode, TicketUse, Timestamp, WorkspaceName,
+    PendingCode, PendingDevice, TicketUse, Timestamp, TokenAnswer, WorkspaceName,
 };
 
 /// An authorization whose `state` came back, with what the callback has to compare.
@@ -26,6 +26,14 @@ pub trait Authorizations: Send + Sync {
         authorization: &Authorization,
         ticket_hash: &[u8],
         completion_hash: Option<&[u8]>,
+    ) -> Result<(), StorageError>;
+
+    /// Stores a new attempt of a device: no browser opens it, and it awaits completion from the start.
+    async fn insert_device(
+        &self,
+        authorization: &Authorization,
+        completion_hash: &[u8],
+        device: &PendingDevice,
     ) -> Result<(), StorageError>;
 
     /// One attempt.
@@ -61,7 +69,7 @@ pub trait Authorizations: Send + Sync {
         pending: &PendingCode,
     ) -> Result<Option<bool>, StorageError>;
 
-    /// Hands out what redeeming needs, once: the attempt must await completion and the hash must match.
+    /// Hands out what completing needs, to one at a time: the attempt must await completion and the hash must match.
     async fn begin_completion(
         &self,
         workspace: &WorkspaceName,
@@ -79,9 +87,36 @@ pub trait Authorizations: Send + Sync {
         reason: &str,
     ) -> Result<(), StorageError>;
 
+    /// Puts a device's attempt that is being completed back to awaiting completion, to be asked about later.
+    async fn put_off(
+        &self,
+        workspace: &WorkspaceName,
+        id: &AuthorizationId,
+        device: &PendingDevice,
+    ) -> Result<(), StorageError>;
+
+    /// Puts an attempt that is being completed back to awaiting completion, with the tokens that its code brought in
+    /// place of the code, and why they are no connection yet.
+    async fn hold(
+        &self,
+        workspace: &WorkspaceName,
+        id: &AuthorizationId,
+        answer: &TokenAnswer,
+        reason: &str,
+    ) -> Result<(), StorageError>;
+
+    /// Tokens held by attempts of all workspaces that cannot go on and whose time ran out before `deadline`: their
+    /// grants are nobody's. At most `limit`; each is answered until its attempt is ended.
+    async fn abandoned(
+        &self,
+        deadline: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<(Authorization, TokenAnswer)>, StorageError>;
+
     /// Ends all attempts of all workspaces whose time ran out before `deadline`, as `Failed` with `reason`, erasing
-    /// what is sealed for them; answers how many. Attempts whose time ran out more than 24 h before `deadline` are
-    /// removed, whatever their state, so that they do not pile up; these are not counted again.
+    /// what is sealed for them; answers how many. Those that hold tokens are left for
+    /// [`Authorizations::abandoned`]. Attempts whose time ran out more than 24 h before `deadline` are removed, whatever
+    /// their state, so that they do not pile up; these are not counted again.
     async fn expire(&self, deadline: Timestamp, reason: &str) -> Result<u64, StorageError>;
 
     /// The newest attempt of an owner that can still go on at `now`.

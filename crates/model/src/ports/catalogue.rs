@@ -9,7 +9,8 @@ use crate::{
 
 /// The catalogue, as the use cases see it.
 pub trait Catalogue: Send + Sync {
-    /// One integration type: the workspace's own definition before the one that came with tokend.
+    /// One integration type, by its name or an alias: the workspace's own definition before the one that came with
+    /// tokend.
     fn get(
         &self,
         workspace: &WorkspaceName,
@@ -42,6 +43,23 @@ pub trait Catalogue: Send + Sync {
     fn check_connection_config(
         &self,
         connector: &Connector,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig>;
+
+    /// What the parameters of a provider's callback tell for the connection config, as far as they match; an error where
+    /// one that connecting needs is missing.
+    fn learn_from_callback(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig>;
+
+    /// Checks values that another system has learnt from the provider, as an import brings them.
+    fn check_learned_config(
+        &self,
+        workspace: &WorkspaceName,
+        name: &IntegrationTypeName,
         given: &BTreeMap<String, String>,
     ) -> Result<ConnectionConfig, InvalidConnectionConfig>;
 

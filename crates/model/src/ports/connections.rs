@@ -1,5 +1,7 @@
 //! Connections and their credentials at rest.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::{Page, StorageError};
@@ -32,6 +34,8 @@ pub struct NewConnection {
     pub answer: TokenAnswer,
     /// Where that came from.
     pub source: CredentialSource,
+    /// Its tags; `None` leaves those that are there.
+    pub tags: Option<BTreeMap<String, String>>,
     /// The scopes granted.
     pub scopes: Vec<String>,
     /// Whether the old refresh token may stay if the answer has none: only where the account is the same.
@@ -40,7 +44,28 @@ pub struct NewConnection {
     pub renewal_time: Option<Timestamp>,
     /// The attempt that ends with it, if one does.
     pub authorization: Option<AuthorizationId>,
+    /// The tokens that came with it: from now on these are all it has. `None` leaves those that are there.
+    pub siblings: Option<Vec<NewSibling>>,
 }
+
+/// A token that came with a new connection's own, and becomes a connection beside it.
+#[derive(Debug, Clone)]
+pub struct NewSibling {
+    /// The id to use if there is none for that token yet.
+    pub id: ConnectionId,
+    /// Its name among the integration type's other tokens.
+    pub token: String,
+    /// What the provider answered.
+    pub answer: TokenAnswer,
+    /// The scopes granted.
+    pub scopes: Vec<String>,
+    /// When to renew it although nobody asks.
+    pub renewal_time: Option<Timestamp>,
+}
+
+/// Connections that ended together, each with its last credential, to revoke it: the one that was named, and its
+/// siblings. None, if there was no such one.
+pub type Ended = Vec<(Connection, Option<Credential>)>;
 
 /// What became of a grant that was brought from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,13 +98,15 @@ pub struct KeptGeneration {
 /// Connections and their credentials at rest.
 #[async_trait]
 pub trait Connections: Send + Sync {
-    /// An owner's connection with its present credential. The credential is absent when it was revoked.
+    /// An owner's connection for one of its tokens (empty: the main one) with its present credential. The credential is
+    /// absent when it was revoked.
     async fn find(
         &self,
         workspace: &WorkspaceName,
         connector_id: &ConnectorId,
         owner: &Owner,
         label: &Label,
+        token: &str,
     ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
 
     /// One connection with its present credential.
@@ -97,7 +124,8 @@ pub trait Connections: Send + Sync {
         id: &ConnectionId,
     ) -> Result<Option<Connection>, StorageError>;
 
-    /// The same as [`Connections::find`] without reading the credential, for the reason of [`Connections::describe`].
+    /// The same as [`Connections::find`] for the main token, without reading the credential, for the reason of
+    /// [`Connections::describe`].
     async fn locate(
         &self,
         workspace: &WorkspaceName,
@@ -123,8 +151,9 @@ pub trait Connections: Send + Sync {
     ) -> Result<Vec<Connection>, StorageError>;
 
     /// Stores a new token set in one transaction: the connection (its id is kept if it is there
-    /// already), the credential as its next generation, and the end of the authorization. Open refresh claims
-    /// are closed, so that a late refresh cannot overwrite it.
+    /// already), the credential as its next generation, the end of the authorization, and the siblings likewise. Open
+    /// refresh claims are closed, so that a late refresh cannot overwrite it. A sibling whose token did not come again is
+    /// kept as `REVOKED`, without its secrets.
     async fn connect(
         &self,
         new: &NewConnection,
@@ -137,22 +166,21 @@ pub trait Connections: Send + Sync {
     /// redeemed for, as far as the credential before the present one tells.
     async fn import(&self, new: &NewConnection, now: Timestamp) -> Result<Imported, StorageError>;
 
-    /// Removes the connection and everything sealed for it; answers its last credential, to revoke it.
-    /// `None` if there is no such connection.
+    /// Removes the connection and its siblings, and everything sealed for them, in one transaction.
     async fn delete(
         &self,
         workspace: &WorkspaceName,
         id: &ConnectionId,
-    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
+    ) -> Result<Ended, StorageError>;
 
-    /// Keeps the connection as `REVOKED` for the record and removes everything sealed for it; answers its last
-    /// credential, to revoke it.
+    /// Keeps the connection and its siblings as `REVOKED` for the record and removes everything sealed for them, in one
+    /// transaction.
     async fn revoke(
         &self,
         workspace: &WorkspaceName,
         id: &ConnectionId,
         reason: &str,
-    ) -> Result<Option<(Connection, Option<Credential>)>, StorageError>;
+    ) -> Result<Ended, StorageError>;
 
     /// Notes whose account a connection is, once the provider told.
     async fn set_account(

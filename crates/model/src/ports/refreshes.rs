@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::StorageError;
 use crate::{
-    ConnectionId, ConnectionStatus, Credential, Generation, RefreshHealth, TakeoverRule, Timestamp,
-    WorkspaceName,
+    ConnectionConfig, ConnectionId, ConnectionStatus, Credential, Generation, RefreshHealth,
+    TakeoverRule, Timestamp, WorkspaceName,
 };
 
 /// A process that claims. An earlier incarnation of the same replica is dead: nobody waits for it to come back.
@@ -110,6 +110,8 @@ pub struct Orphan {
 pub struct Renewed {
     /// What the provider answered, with what stays of the base generation.
     pub credential: Credential,
+    /// The connection config from now on, where the answer told another one.
+    pub connection_config: Option<ConnectionConfig>,
     /// When to renew again; `None`: nothing to renew with.
     pub renewal_time: Option<Timestamp>,
     /// Whether other replicas must forget the token before: it no longer works.

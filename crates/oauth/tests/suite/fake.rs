@@ -2,22 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, Method, Uri};
-use axum::response::Response;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use tokend_catalog::Catalogue;
 use tokend_model::ports::{AuthorizationServer, Catalogue as _, Clock, Registration};
 use tokend_model::{
-    ConnectionConfig, Connector, ConnectorId, ConnectorKind, Credential, Expiry, Generation,
-    IntegrationTypeName, RawTokenAnswer, Secret, Timestamp, TokenAnswer, TokenFailure,
+    AccountChange, ConnectionConfig, Connector, ConnectorId, ConnectorKind, Credential, Expiry,
+    Generation, IntegrationTypeName, RawTokenAnswer, Secret, Timestamp, TokenAnswer, TokenFailure,
     WorkspaceName,
 };
 use tokend_oauth::{OAuthClient, OAuthOptions};
 use url::form_urlencoded;
+
+pub(crate) const REDIRECT_URI: &str = "https://tokend.example.com/oauth/callback/default.c";
+
+/// The least that a definition for authorization codes has.
+pub(crate) const CODE: &str = "
+    [authorize]
+    url = 'ORIGIN/authorize'
+    [token]
+    url = 'ORIGIN/token'
+";
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
@@ -43,7 +54,11 @@ pub(crate) struct Bench {
     pub(crate) config: ConnectionConfig,
 }
 
-struct FixedClock;
+/// Reading all definitions takes a while.
+static CATALOGUE: LazyLock<Arc<Catalogue>> =
+    LazyLock::new(|| Arc::new(Catalogue::embedded().expect("the catalogue is complete")));
+
+pub(crate) struct FixedClock;
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
@@ -100,6 +115,23 @@ impl Fake {
         Ok(Self { origin, asked })
     }
 
+    /// Answers each request with the JSON that `answer` makes of it.
+    pub(crate) async fn json(
+        answer: impl Fn(&Asked) -> (u16, serde_json::Value) + Clone + Send + Sync + 'static,
+    ) -> Result<Self, Box<dyn Error>> {
+        Self::start(move |asked| {
+            let (status, body) = answer(asked);
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            (status, Json(body)).into_response()
+        })
+        .await
+    }
+
+    /// The last thing that was asked.
+    pub(crate) fn last(&self) -> Result<Asked, Box<dyn Error>> {
+        self.asked().pop().ok_or_else(|| "nothing was asked".into())
+    }
+
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked
@@ -118,6 +150,23 @@ impl Fake {
 }
 
 impl Asked {
+    pub(crate) fn query(&self) -> BTreeMap<String, String> {
+        let query = self.uri.query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// The bearer token it came with.
+    pub(crate) fn bearer(&self) -> &str {
+        let value = self.header("authorization");
+        value.strip_prefix("Bearer ").unwrap_or_default()
+    }
+
     pub(crate) fn form(&self) -> BTreeMap<String, String> {
         form_urlencoded::parse(self.body.as_bytes())
             .into_owned()
@@ -135,7 +184,7 @@ impl Asked {
 impl Bench {
     /// A connector of `generic_oauth2` whose endpoints are at `origin`.
     pub(crate) fn generic(origin: &str, options: &OAuthOptions) -> Result<Self, Box<dyn Error>> {
-        let mut bench = Self::with(Catalogue::embedded()?, "generic_oauth2", options)?;
+        let mut bench = Self::with("generic_oauth2", options, Arc::new(FixedClock))?;
         for (key, path) in [
             ("authorization_url", "/authorize?tenant=a"),
             ("token_url", "/token"),
@@ -152,22 +201,41 @@ impl Bench {
     /// The same, whose answers arrive when this clock says so.
     pub(crate) fn timed(origin: &str, clock: Arc<dyn Clock>) -> Result<Self, Box<dyn Error>> {
         let mut bench = Self::generic(origin, &options())?;
-        bench.client = OAuthClient::new(&options(), Arc::new(Catalogue::embedded()?), clock)?;
+        bench.client = OAuthClient::new(&options(), CATALOGUE.clone(), clock)?;
         Ok(bench)
     }
 
-    /// A connector of a definition (TOML) of its own.
-    pub(crate) fn defined(definition: &str) -> Result<Self, Box<dyn Error>> {
-        let catalogue = Catalogue::embedded()?;
+    /// A connector of a definition of its own: further keys of `[about]`, then its sections, in which `ORIGIN` stands for
+    /// the provider's.
+    pub(crate) fn defined(origin: &str, sections: &str) -> Result<Self, Box<dyn Error>> {
+        Self::defined_with(origin, sections, &options(), Arc::new(FixedClock))
+    }
+
+    /// The same, within these options and by this clock.
+    pub(crate) fn defined_with(
+        origin: &str,
+        sections: &str,
+        options: &OAuthOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let sections = sections.replace("ORIGIN", origin);
+        let definition = format!(
+            "[about]\ndisplay_name = 'Acme'\ndescription = ''\ncategory = ''\n\
+             documentation_url = ''\n{sections}"
+        );
         let name = IntegrationTypeName::new("own")?;
-        catalogue.define(&WorkspaceName::default_workspace(), &name, definition)?;
-        Self::with(catalogue, "own", &options())
+        // A workspace of its own, so that all can share one catalogue.
+        let workspace = WorkspaceName::new(token().as_str())?;
+        CATALOGUE.define(&workspace, &name, &definition)?;
+        let mut bench = Self::with("own", options, clock)?;
+        bench.connector.workspace = workspace;
+        Ok(bench)
     }
 
     fn with(
-        catalogue: Catalogue,
         name: &str,
         options: &OAuthOptions,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, Box<dyn Error>> {
         // A second test of the same process finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -179,16 +247,18 @@ impl Bench {
             display_name: String::new(),
             client_id: "client:1".to_owned(),
             client_secret: Some(secret()),
+            other_client_secrets: Vec::new(),
             scopes: Vec::new(),
             connection_config: ConnectionConfig::new(),
             return_urls: Vec::new(),
             disabled: false,
+            account_change: AccountChange::default(),
             version: 1,
             create_time: now(),
             update_time: now(),
         };
         Ok(Self {
-            client: OAuthClient::new(options, Arc::new(catalogue), Arc::new(FixedClock))?,
+            client: OAuthClient::new(options, CATALOGUE.clone(), clock)?,
             connector,
             config: ConnectionConfig::new(),
         })
@@ -198,6 +268,7 @@ impl Bench {
         Registration {
             connector: &self.connector,
             connection_config: &self.config,
+            token: "",
         }
     }
 
@@ -205,7 +276,27 @@ impl Bench {
     pub(crate) async fn redeem(&self) -> Result<RawTokenAnswer, TokenFailure> {
         let registration = self.registration();
         self.client
-            .redeem_refresh_token(registration, &secret(), &[])
+            .redeem_refresh_token(registration, &secret(), &[], REDIRECT_URI)
+            .await
+    }
+
+    /// Redeems a code.
+    pub(crate) async fn redeem_code(&self) -> Result<TokenAnswer, TokenFailure> {
+        let registration = self.registration();
+        self.client
+            .redeem_code(registration, &secret(), &Secret::new(token()), REDIRECT_URI)
+            .await
+    }
+
+    /// Gets a token without consent.
+    pub(crate) async fn obtain(
+        &self,
+        subject_token: Option<&Secret>,
+        scopes: &[String],
+    ) -> Result<TokenAnswer, TokenFailure> {
+        let registration = self.registration();
+        self.client
+            .obtain(registration, subject_token, scopes)
             .await
     }
 
@@ -224,7 +315,7 @@ impl Bench {
         let registration = self.registration();
         let raw = self
             .client
-            .redeem_refresh_token(registration, refresh_token, scopes)
+            .redeem_refresh_token(registration, refresh_token, scopes, REDIRECT_URI)
             .await?;
         self.read(&raw).await
     }
@@ -248,4 +339,9 @@ pub(crate) fn credential(refresh_token: Option<Secret>) -> Credential {
         scopes: Vec::new(),
         receive_time: now(),
     }
+}
+
+/// These scopes.
+pub(crate) fn scopes(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }

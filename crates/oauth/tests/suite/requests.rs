@@ -11,9 +11,7 @@ use tokend_model::ports::AuthorizationServer;
 use tokend_model::{Secret, TokenFailureKind};
 use url::Url;
 
-use crate::fake::{Asked, Bench, Fake, Outcome, credential, options, secret, token};
-
-const REDIRECT_URI: &str = "https://tokend.example.com/oauth/callback/default.c";
+use crate::fake::{Asked, Bench, Fake, Outcome, REDIRECT_URI, credential, options, secret, token};
 
 fn gives_a_token(_: &Asked) -> Response {
     Json(json!({"access_token": token(), "token_type": "DPoP"})).into_response()
@@ -23,8 +21,8 @@ fn query(url: &str) -> Result<BTreeMap<String, String>, url::ParseError> {
     Ok(Url::parse(url)?.query_pairs().into_owned().collect())
 }
 
-#[test]
-fn authorization_urls_are_complete_and_never_the_same() -> Outcome {
+#[tokio::test]
+async fn authorization_urls_are_complete_and_never_the_same() -> Outcome {
     let bench = Bench::generic("https://idp.example.com", &options())?;
     let scopes = ["a".to_owned(), "b:c".to_owned()];
     let make = || {
@@ -32,7 +30,7 @@ fn authorization_urls_are_complete_and_never_the_same() -> Outcome {
             .client
             .authorize_url(bench.registration(), &scopes, REDIRECT_URI)
     };
-    let (one, other) = (make()?, make()?);
+    let (one, other) = (make().await?, make().await?);
     assert!(
         one.url
             .expose()
@@ -63,27 +61,30 @@ fn authorization_urls_are_complete_and_never_the_same() -> Outcome {
     Ok(())
 }
 
-#[test]
-fn a_token_endpoint_is_told_without_its_query() -> Outcome {
+#[tokio::test]
+async fn a_token_endpoint_is_told_without_its_query() -> Outcome {
     let mut bench = Bench::generic("https://idp.example.com", &options())?;
-    let endpoint = |bench: &Bench| bench.client.token_endpoint(bench.registration());
-    assert_eq!(endpoint(&bench)?, "https://idp.example.com/token");
+    let endpoint = bench.client.token_endpoint(bench.registration());
+    assert_eq!(endpoint.await?, "https://idp.example.com/token");
     let url = format!("https://other.example.com:8443/a/token?key={}", token());
     bench.config.insert("token_url".to_owned(), url);
-    assert_eq!(endpoint(&bench)?, "https://other.example.com:8443/a/token");
+    let endpoint = bench.client.token_endpoint(bench.registration());
+    assert_eq!(endpoint.await?, "https://other.example.com:8443/a/token");
     bench.config.remove("token_url");
-    let error = endpoint(&bench).err();
+    let endpoint = bench.client.token_endpoint(bench.registration());
+    let error = endpoint.await.err();
     assert!(error.is_some_and(|error| error.to_string().contains("token_url")));
     Ok(())
 }
 
-#[test]
-fn what_is_missing_is_named() -> Outcome {
+#[tokio::test]
+async fn what_is_missing_is_named() -> Outcome {
     let mut bench = Bench::generic("https://idp.example.com", &options())?;
     bench.config.remove("authorization_url");
     let error = bench
         .client
         .authorize_url(bench.registration(), &[], REDIRECT_URI)
+        .await
         .err();
     assert!(error.is_some_and(|error| error.to_string().contains("authorization_url")));
     Ok(())
@@ -218,7 +219,8 @@ async fn the_account_is_found_where_it_is() -> Outcome {
     let account = bench
         .client
         .identify(bench.registration(), &access_token)
-        .await?;
+        .await?
+        .account;
     assert_eq!(account.id.as_deref(), Some("7"));
     assert_eq!(account.name.as_deref(), Some("jane"));
     assert_eq!(account.email, None);
@@ -229,7 +231,8 @@ async fn the_account_is_found_where_it_is() -> Outcome {
         bench
             .client
             .identify(bench.registration(), &access_token)
-            .await?,
+            .await?
+            .account,
         Default::default()
     );
     assert_eq!(fake.asked().len(), 1);

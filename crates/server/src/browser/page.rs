@@ -6,7 +6,7 @@ use axum::{
 };
 use maud::{DOCTYPE, Markup, html};
 use tokend_api::v1::ErrorReason;
-use tokend_model::{Authorization, Owner, Secret};
+use tokend_model::{Authorization, AuthorizationId, Owner, Secret};
 use tokend_vending::Error;
 use tonic::Code;
 
@@ -57,14 +57,48 @@ pub(super) fn confirm(
     let body = html! {
         p { "Connect this " (service) " account for " strong { (owner) } "?" }
         p { "If that is not you, close this page: nothing has been connected." }
-        form method="post" action={ "/oauth/complete/" (context) } {
-            input type="hidden" name="authorization_id" value=(authorization.id);
-            input type="hidden" name="completion_token" value=(completion_token.expose());
-            input type="hidden" name="binding" value=(binding);
+        (form(context, &authorization.id, completion_token, binding, html! {
             button type="submit" { "Connect" }
-        }
+        }))
     };
     page(StatusCode::OK, &format!("Connect {service}"), body)
+}
+
+/// The question whether another account than the connected one is meant.
+pub(super) fn confirm_other_account(
+    context: &str,
+    service: &str,
+    authorization_id: &AuthorizationId,
+    completion_token: &Secret,
+    binding: &str,
+) -> Response {
+    let body = html! {
+        p { "You gave access to another " (service) " account than the one that is connected. Use the other one from now on?" }
+        p { "If that was a mistake, close this page: everything stays as it is." }
+        (form(context, authorization_id, completion_token, binding, html! {
+            input type="hidden" name="accept_account_change" value="true";
+            button type="submit" { "Use the other account" }
+        }))
+    };
+    page(StatusCode::OK, "Another account", body)
+}
+
+/// The form that completes an attempt in this browser.
+fn form(
+    context: &str,
+    authorization_id: &AuthorizationId,
+    completion_token: &Secret,
+    binding: &str,
+    rest: Markup,
+) -> Markup {
+    html! {
+        form method="post" action={ "/oauth/complete/" (context) } {
+            input type="hidden" name="authorization_id" value=(authorization_id);
+            input type="hidden" name="completion_token" value=(completion_token.expose());
+            input type="hidden" name="binding" value=(binding);
+            (rest)
+        }
+    }
 }
 
 /// It worked.

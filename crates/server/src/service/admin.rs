@@ -216,6 +216,31 @@ impl AdminService for Admin {
         )
     }
 
+    async fn update_connection(
+        &self,
+        request: Request<v1::UpdateConnectionRequest>,
+    ) -> Answer<v1::UpdateConnectionResponse> {
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.update_connection_in(&admitted.workspace, request)
+                .await,
+        )
+    }
+
+    async fn reap_connections(
+        &self,
+        request: Request<v1::ReapConnectionsRequest>,
+    ) -> Answer<v1::ReapConnectionsResponse> {
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.reap_connections_in(&admitted.workspace, request).await,
+        )
+    }
+
     async fn refresh_connection(
         &self,
         request: Request<v1::RefreshConnectionRequest>,
@@ -261,43 +286,62 @@ impl AdminService for Admin {
     ) -> Answer<v1::ImportConnectionResponse> {
         let asked = request.get_ref().asked();
         let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.import_connection_in(&admitted.workspace, request)
-                .await,
-        )
+        let imported = self
+            .import_connection_in(&admitted.workspace, request)
+            .await;
+        imported.map(Response::new).map_err(|failure| {
+            let stored = failure.stored.map(|id| ("connectionId", id.to_string()));
+            status::about(&failure.error, asked.into_iter().chain(stored).collect())
+        })
     }
 
     async fn set_static_credential(
         &self,
         request: Request<v1::SetStaticCredentialRequest>,
     ) -> Answer<v1::SetStaticCredentialResponse> {
-        self.admit(request).await?;
-        Err(status::unimplemented("SetStaticCredential"))
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.set_static_credential_in(&admitted.workspace, request)
+                .await,
+        )
     }
 
     async fn get_statistics(
         &self,
         request: Request<v1::GetStatisticsRequest>,
     ) -> Answer<v1::GetStatisticsResponse> {
-        self.admit(request).await?;
-        Err(status::unimplemented("GetStatistics"))
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.get_statistics_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn export_user_data(
         &self,
         request: Request<v1::ExportUserDataRequest>,
     ) -> Answer<v1::ExportUserDataResponse> {
-        self.admit(request).await?;
-        Err(status::unimplemented("ExportUserData"))
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.export_user_data_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn erase_user(
         &self,
         request: Request<v1::EraseUserRequest>,
     ) -> Answer<v1::EraseUserResponse> {
-        self.admit(request).await?;
-        Err(status::unimplemented("EraseUser"))
+        let asked = request.get_ref().asked();
+        let (admitted, request) = self.admit(request).await?;
+        answer(
+            || asked,
+            self.erase_user_in(&admitted.workspace, request).await,
+        )
     }
 
     async fn list_audit_events(

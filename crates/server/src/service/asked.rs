@@ -48,5 +48,11 @@ asked! {
     RefreshConnectionRequest { connection_id: "connectionId" }
     RevokeConnectionRequest { connection_id: "connectionId" }
     DeleteConnectionRequest { connection_id: "connectionId" }
+    UpdateConnectionRequest { connection_id: "connectionId" }
+    ReapConnectionsRequest {}
+    GetStatisticsRequest { integration_type: "integrationType" }
+    ExportUserDataRequest {}
+    EraseUserRequest {}
     ImportConnectionRequest { connector_id: "connectorId" }
+    SetStaticCredentialRequest { connector_id: "connectorId" }
 }

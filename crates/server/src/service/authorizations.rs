@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use tokend_api::v1::{self, batch_start_authorizations_result::Result as BatchResult};
-use tokend_model::{AuthorizationId, Owner, WorkspaceName};
-use tokend_vending::{ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter};
+use tokend_model::{AuthorizationId, Owner, Secret, WorkspaceName};
+use tokend_vending::{
+    CompleteAuthorization, ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter,
+};
 
 use super::{admin::Admin, from_proto, to_proto};
 use crate::status;
@@ -51,9 +53,13 @@ impl Admin {
             label: from_proto::label(request.label.as_deref())?,
             scopes: request.scopes,
             connection_config: request.connection_config.into_iter().collect(),
+            tags: request.tags.into_iter().collect(),
             return_url: request.return_url.filter(|url| !url.is_empty()),
             reconnect: true,
-            keeps_completion_token: true,
+            device: request.device,
+            subject_token: (!request.subject_token.is_empty())
+                .then(|| Secret::new(request.subject_token)),
+            by_operator: true,
         };
         match self.vending.start_authorization(&start).await? {
             StartedAuthorization::Open {
@@ -67,6 +73,27 @@ impl Admin {
                     .map(|token| token.expose().to_owned())
                     .unwrap_or_default(),
                 expire_time: Some(to_proto::timestamp(authorization.expire_time)),
+                ..Default::default()
+            }),
+            StartedAuthorization::Device {
+                authorization,
+                completion_token,
+                device,
+            } => Ok(v1::StartAuthorizationResponse {
+                authorization_id: authorization.id.to_string(),
+                completion_token: completion_token.expose().to_owned(),
+                expire_time: Some(to_proto::timestamp(authorization.expire_time)),
+                device: Some(v1::DeviceAuthorization {
+                    user_code: device.user_code,
+                    verification_uri: device.verification_uri,
+                    verification_uri_complete: device.verification_uri_complete.unwrap_or_default(),
+                    poll_interval: device.poll_interval.try_into().ok(),
+                }),
+                ..Default::default()
+            }),
+            StartedAuthorization::Connected(connection) => Ok(v1::StartAuthorizationResponse {
+                connection: Some(self.shown_connection(&connection).await?),
+                ..Default::default()
             }),
             StartedAuthorization::AlreadyConnected(_) => Err(Error::Internal),
         }
@@ -99,11 +126,14 @@ impl Admin {
         request: v1::CompleteAuthorizationRequest,
     ) -> Result<v1::CompleteAuthorizationResponse, Error> {
         let id = from_proto::authorization_id(&request.authorization_id)?;
-        let token = from_proto::secret("completion_token", request.completion_token)?;
-        let connection = self
-            .vending
-            .complete_authorization(workspace, &id, &token, &Starter::Operator)
-            .await?;
+        let complete = CompleteAuthorization {
+            workspace: workspace.clone(),
+            id,
+            completion_token: from_proto::secret("completion_token", request.completion_token)?,
+            starter: Starter::Operator,
+            accept_account_change: request.accept_account_change,
+        };
+        let connection = self.vending.complete_authorization(&complete).await?;
         let connection = Some(self.shown_connection(&connection).await?);
         Ok(v1::CompleteAuthorizationResponse { connection })
     }

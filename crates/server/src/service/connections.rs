@@ -1,8 +1,10 @@
 //! Connections, for operators: what there is, bringing one from elsewhere, and ending or renewing one.
 
 use tokend_api::v1;
-use tokend_model::{Connection, ConnectionFilter, ConnectionId, Owner, WorkspaceName};
-use tokend_vending::Error;
+use tokend_model::{
+    Connection, ConnectionFilter, ConnectionId, IntegrationTypeName, Owner, WorkspaceName,
+};
+use tokend_vending::{Error, ImportFailure};
 
 use super::{admin::Admin, from_proto, page::PageRequest, to_proto};
 
@@ -13,7 +15,10 @@ impl Admin {
         request: v1::ListConnectionsRequest,
     ) -> Result<v1::ListConnectionsResponse, Error> {
         let page = PageRequest::new(request.page_size, &request.page_token)?;
-        let filter = filter(&request)?;
+        let mut filter = filter(&request)?;
+        if !request.category.is_empty() {
+            filter.integration_types = Some(self.types_of(workspace, &request.category));
+        }
         let mut rows = self
             .vending
             .connections(workspace, &filter, &page.to_read())
@@ -27,7 +32,12 @@ impl Admin {
         };
         let connections = rows
             .iter()
-            .map(|row| to_proto::connection(row, connector_of(row)))
+            .map(|row| {
+                let wanted = connector_of(row)
+                    .map(|connector| self.vending.wanted_scopes(row, connector))
+                    .unwrap_or_default();
+                to_proto::connection(row, &wanted)
+            })
             .collect();
         Ok(v1::ListConnectionsResponse {
             connections,
@@ -55,7 +65,7 @@ impl Admin {
             consecutive_failures: to_proto::count(health.consecutive_failures),
             last_failure_reason: health.last_failure.clone().unwrap_or_default(),
             last_failure_provider_error: String::new(),
-            last_failure_time: None,
+            last_failure_time: health.last_failure_time.map(to_proto::timestamp),
             needs_user_by_time: described.needs_user_by.map(to_proto::timestamp),
         })
     }
@@ -64,7 +74,7 @@ impl Admin {
         &self,
         workspace: &WorkspaceName,
         request: v1::ImportConnectionRequest,
-    ) -> Result<v1::ImportConnectionResponse, Error> {
+    ) -> Result<v1::ImportConnectionResponse, ImportFailure> {
         let import = from_proto::import_connection(workspace, request)?;
         let connection = self.vending.import_connection(import).await?;
         let connection = Some(self.shown_connection(&connection).await?);
@@ -132,11 +142,22 @@ impl Admin {
             .vending
             .get_connector(&connection.workspace, &connection.connector_id)
             .await?;
-        Ok(to_proto::connection(connection, Some(&connector)))
+        let wanted = self.vending.wanted_scopes(connection, &connector);
+        Ok(to_proto::connection(connection, &wanted))
+    }
+
+    /// The integration types of a category.
+    fn types_of(&self, workspace: &WorkspaceName, category: &str) -> Vec<IntegrationTypeName> {
+        let types = self.vending.catalogue().list(workspace);
+        types
+            .iter()
+            .filter(|known| known.category == category)
+            .map(|known| known.name.clone())
+            .collect()
     }
 
     /// The connection, if its etag is still the one given.
-    async fn checked(
+    pub(super) async fn checked(
         &self,
         workspace: &WorkspaceName,
         id: &str,
@@ -179,5 +200,7 @@ fn filter(request: &v1::ListConnectionsRequest) -> Result<ConnectionFilter, Erro
                     .collect(),
             ),
         },
+        integration_types: None,
+        tags: request.tags.clone().into_iter().collect(),
     })
 }

@@ -8,10 +8,10 @@ use tokend_api::v1::{
     self, batch_get_connections_result::Result as BatchResult, connection_selector::Selector,
     connector_service_server::ConnectorService,
 };
-use tokend_model::{AppUserId, ConnectionFilter, ConnectorKind, Owner};
+use tokend_model::{AppUserId, Connection, ConnectionFilter, ConnectorKind, Owner};
 use tokend_vending::{
-    ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter, Target, VendOptions,
-    Vended, Vending,
+    CompleteAuthorization, ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter,
+    Target, VendOptions, Vended, Vending,
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
@@ -238,17 +238,16 @@ impl Connector {
             label: target.label,
             scopes: options.scopes.clone(),
             connection_config: Default::default(),
+            tags: Default::default(),
             return_url: Some(request.connect_return_url.clone()),
             reconnect: true,
-            keeps_completion_token: false,
+            device: false,
+            subject_token: None,
+            by_operator: false,
         };
         match (self.vending.connect_link(&start).await, error) {
-            (Ok(link), Error::NotConnected { .. }) => Error::NotConnected {
-                connect: Some(link),
-            },
-            (Ok(link), _) => Error::ReauthorizationRequired {
-                connect: Some(link),
-            },
+            (Ok(connect), Error::NotConnected { .. }) => Error::NotConnected { connect },
+            (Ok(connect), _) => Error::ReauthorizationRequired { connect },
             // The link needs values that only the app can ask its user for.
             (Err(Error::InvalidConnectionConfig(_)), error) => error,
             (Err(error), _) => error,
@@ -312,9 +311,12 @@ impl Connector {
             label: from_proto::label(request.label.as_deref())?,
             scopes: request.scopes,
             connection_config: request.connection_config.into_iter().collect(),
+            tags: Default::default(),
             return_url: request.return_url.filter(|url| !url.is_empty()),
             reconnect: request.reconnect,
-            keeps_completion_token: false,
+            device: false,
+            subject_token: None,
+            by_operator: false,
         };
         Ok(match self.vending.start_authorization(&start).await? {
             StartedAuthorization::Open {
@@ -333,6 +335,10 @@ impl Connector {
                 }),
                 ..Default::default()
             },
+            // Only operators start what needs no browser.
+            StartedAuthorization::Device { .. } | StartedAuthorization::Connected(_) => {
+                return Err(Error::Internal);
+            }
         })
     }
 
@@ -343,17 +349,20 @@ impl Connector {
         request: v1::CompleteAppUserConnectionRequest,
     ) -> Result<v1::CompleteAppUserConnectionResponse, Error> {
         let id = from_proto::authorization_id(&request.authorization_id)?;
-        let token = from_proto::secret("completion_token", request.completion_token)?;
-        let starter = Starter::Owner(Owner::AppUser(user));
-        let connection = self
-            .vending
-            .complete_authorization(&admitted.workspace, &id, &token, &starter)
-            .await?;
+        let complete = CompleteAuthorization {
+            workspace: admitted.workspace.clone(),
+            id,
+            completion_token: from_proto::secret("completion_token", request.completion_token)?,
+            starter: Starter::Owner(Owner::AppUser(user)),
+            accept_account_change: request.accept_account_change,
+        };
+        let connection = self.vending.complete_authorization(&complete).await?;
         let connector = self
             .vending
             .get_connector(&admitted.workspace, &connection.connector_id)
             .await?;
-        let connection = Some(to_proto::connection(&connection, Some(&connector)));
+        let wanted = self.vending.wanted_scopes(&connection, &connector);
+        let connection = Some(to_proto::connection(&connection, &wanted));
         Ok(v1::CompleteAppUserConnectionResponse { connection })
     }
 
@@ -368,6 +377,7 @@ impl Connector {
             connector: ConnectorRef::AppUser(from_proto::connector_id(&request.connector_id)?),
             owner: Owner::AppUser(user),
             label: from_proto::label(request.label.as_deref())?,
+            token: String::new(),
         };
         let revocation = self.vending.disconnect(&target).await?;
         Ok(v1::DisconnectAppUserResponse {
@@ -393,7 +403,19 @@ impl Connector {
             ..ConnectionFilter::default()
         };
         let statuses = from_proto::statuses(&request.statuses)?;
-        let owned = self.vending.all_connections(workspace, &filter).await?;
+        let mut owned = self.vending.all_connections(workspace, &filter).await?;
+        // What an operator's import has yet to prove good is nobody's to see.
+        owned.retain(|connection| !Connection::is_staged(&connection.token));
+        let (owned, siblings): (Vec<_>, Vec<_>) = owned
+            .into_iter()
+            .partition(|connection| connection.token.is_empty());
+        let wanted = match request.integration_type.as_str() {
+            "" => None,
+            name => {
+                let name = from_proto::integration_type(name)?;
+                Some(self.vending.canonical_name(workspace, &name))
+            }
+        };
         let mut rows = Vec::new();
         for connector in self.vending.all_connectors(workspace).await? {
             let offered = connector.kind == ConnectorKind::AppUser && !connector.disabled;
@@ -404,18 +426,20 @@ impl Connector {
             else {
                 continue;
             };
-            let asked = |wish: &str, value: &str| wish.is_empty() || wish == value;
-            if !offered
-                || !asked(&request.category, &integration_type.category)
-                || !asked(&request.integration_type, integration_type.name.as_str())
-            {
+            let in_category =
+                request.category.is_empty() || request.category == integration_type.category;
+            let is_wanted = wanted
+                .as_ref()
+                .is_none_or(|name| *name == integration_type.name);
+            if !offered || !in_category || !is_wanted {
                 continue;
             }
             let mut connected: Vec<_> = owned
                 .iter()
                 .filter(|connection| connection.connector_id == connector.id)
                 .map(|connection| {
-                    to_proto::app_user_connection(&connector, &integration_type, Some(connection))
+                    let connected = Some((connection, siblings.as_slice()));
+                    to_proto::app_user_connection(&connector, &integration_type, connected)
                 })
                 .collect();
             if connected.is_empty() {

@@ -47,11 +47,19 @@ impl Admin {
     ) -> Result<v1::ListConnectorsResponse, Error> {
         let page = PageRequest::new(request.page_size, &request.page_token)?;
         let kind = from_proto::kind(request.kind());
+        let named = match request.integration_type.as_str() {
+            "" => None,
+            name => {
+                let name = from_proto::integration_type(name)?;
+                Some(self.vending.canonical_name(workspace, &name))
+            }
+        };
         let mut all = self.vending.all_connectors(workspace).await?;
         all.retain(|connector| {
             kind.is_none_or(|kind| kind == connector.kind)
-                && (request.integration_type.is_empty()
-                    || request.integration_type == connector.integration_type.as_str())
+                && named
+                    .as_ref()
+                    .is_none_or(|name| *name == connector.integration_type)
         });
         let (rows, next_page_token) = page.take(all, |row| row.id.as_str());
         let connectors = rows.iter().map(|connector| self.shown(connector)).collect();
@@ -115,16 +123,31 @@ impl Admin {
         workspace: &WorkspaceName,
         request: v1::ApplyConnectorsRequest,
     ) -> Result<v1::ApplyConnectorsResponse, Error> {
-        let mut definitions = Vec::new();
-        for definition in request.integration_types {
-            let name = from_proto::integration_type(&definition.integration_type)?;
-            definitions.push((name, definition.toml));
+        let (mut definitions, mut errors) = (Vec::new(), Vec::new());
+        for (index, definition) in request.integration_types.into_iter().enumerate() {
+            match from_proto::integration_type(&definition.integration_type) {
+                Ok(name) => definitions.push((index, (name, definition.toml))),
+                Err(error) => errors.push((format!("integration_types[{index}]"), error)),
+            }
         }
         let (mut etags, mut drafts) = (Vec::new(), Vec::new());
-        for connector in request.connectors {
+        for (index, connector) in request.connectors.into_iter().enumerate() {
             etags.push(connector.etag.clone());
-            drafts.push(applied_draft(connector)?);
+            match applied_draft(connector) {
+                Ok(draft) => drafts.push((index, draft)),
+                Err(error) => errors.push((format!("connectors[{index}]"), error)),
+            }
         }
+        let invalid = self
+            .vending
+            .invalid_in_set(workspace, &definitions, &drafts)
+            .await?;
+        errors.extend(invalid);
+        if let Some(error) = Error::of_set(errors) {
+            return Err(error);
+        }
+        let drafts: Vec<_> = drafts.into_iter().map(|(_, draft)| draft).collect();
+        let definitions: Vec<_> = definitions.into_iter().map(|(_, one)| one).collect();
         let plan = self
             .vending
             .plan_connectors(workspace, &definitions, &drafts, request.prune)
@@ -211,14 +234,16 @@ fn masked(
     given: v1::Connector,
     paths: Option<Vec<String>>,
 ) -> Result<ConnectorDraft, Error> {
-    const FIELDS: [&str; 7] = [
+    const FIELDS: [&str; 9] = [
         "display_name",
         "client_id",
         "client_secret",
+        "other_client_secrets",
         "scopes",
         "connection_config",
         "return_urls",
         "disabled",
+        "account_change",
     ];
     if let Some(unknown) = paths
         .iter()
@@ -236,6 +261,8 @@ fn masked(
         true => given,
         false => stored.to_owned(),
     };
+    let account_change = given.account_change();
+    let unspecified = account_change == v1::AccountChange::Unspecified;
     Ok(ConnectorDraft {
         id: Some(stored.id.clone()),
         integration_type: stored.integration_type.clone(),
@@ -247,6 +274,11 @@ fn masked(
             true if given.client_secret.is_empty() => ClientSecret::Clear,
             true => ClientSecret::Set(Secret::new(given.client_secret)),
         },
+        other_client_secrets: replaces(
+            "other_client_secrets",
+            given.other_client_secrets.is_empty(),
+        )
+        .then(|| from_proto::secrets(given.other_client_secrets)),
         scopes: match replaces("scopes", given.scopes.is_empty()) {
             true => given.scopes,
             false => stored.scopes.clone(),
@@ -262,6 +294,10 @@ fn masked(
         disabled: match replaces("disabled", !given.disabled) {
             true => given.disabled,
             false => stored.disabled,
+        },
+        account_change: match replaces("account_change", unspecified) {
+            true => from_proto::account_change(account_change),
+            false => stored.account_change,
         },
     })
 }
@@ -281,10 +317,12 @@ mod tests {
             display_name: "CRM".to_owned(),
             client_id: "client".to_owned(),
             client_secret: Some(Secret::new("the stored one")),
+            other_client_secrets: Vec::new(),
             scopes: Vec::new(),
             connection_config: Default::default(),
             return_urls: Vec::new(),
             disabled: false,
+            account_change: Default::default(),
             version: 3,
             create_time: DateTime::UNIX_EPOCH,
             update_time: DateTime::UNIX_EPOCH,
@@ -329,6 +367,7 @@ mod tests {
                 connector: stored(),
                 changed_fields: Vec::new(),
                 connections_needing_consent: 0,
+                needs_authorization: false,
             };
             check_planned_etags(&[etag.to_owned()], &[change]).is_ok()
         };

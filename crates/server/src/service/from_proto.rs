@@ -1,12 +1,15 @@
 //! From the contract's words to ours; what is not of its form is told with the field's name.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use tokend_api::v1;
 use tokend_model::{
-    Account, AppUserId, AuthorizationId, ConnectionId, ConnectionStatus, ConnectorId,
-    ConnectorKind, Generation, IntegrationTypeName, InvalidId, Label, Owner, Secret, Timestamp,
-    WorkspaceName,
+    Account, AccountChange, AppUserId, AuthorizationId, ConnectionId, ConnectionStatus,
+    ConnectorId, ConnectorKind, Generation, IntegrationTypeName, InvalidId, Label, Owner, Secret,
+    Timestamp, WorkspaceName,
 };
 use tokend_vending::{
     ClientSecret, ConnectorDraft, ConnectorRef, Error, ImportConnection, Target, VendOptions,
@@ -77,6 +80,20 @@ pub(crate) fn kind(kind: v1::ConnectorKind) -> Option<ConnectorKind> {
     }
 }
 
+/// What is to be done about another account; accepted where nothing is said.
+pub(crate) fn account_change(change: v1::AccountChange) -> AccountChange {
+    match change {
+        v1::AccountChange::Refuse => AccountChange::Refuse,
+        v1::AccountChange::Ask => AccountChange::Ask,
+        v1::AccountChange::Accept | v1::AccountChange::Unspecified => AccountChange::Accept,
+    }
+}
+
+/// Secrets in their order.
+pub(crate) fn secrets(texts: Vec<String>) -> Vec<Secret> {
+    texts.into_iter().map(Secret::new).collect()
+}
+
 /// The statuses of a filter, as they are on the wire.
 pub(crate) fn statuses(given: &[i32]) -> Result<Vec<v1::ConnectionStatus>, Error> {
     given
@@ -112,6 +129,7 @@ pub(crate) fn shared_get(
         connector: ConnectorRef::Shared(integration_type(&request.integration_type)?),
         owner: Owner::Shared,
         label: label(request.label.as_deref())?,
+        token: request.token.clone(),
     };
     let options = VendOptions {
         min_ttl: duration("min_ttl", request.min_ttl)?,
@@ -132,6 +150,7 @@ pub(crate) fn app_user_get(
         connector: ConnectorRef::AppUser(connector_id(&request.connector_id)?),
         owner: Owner::AppUser(app_user.clone()),
         label: label(request.label.as_deref())?,
+        token: request.token.clone(),
     };
     let options = VendOptions {
         min_ttl: duration("min_ttl", request.min_ttl)?,
@@ -149,6 +168,7 @@ pub(crate) fn connector_draft(connector: v1::Connector) -> Result<ConnectorDraft
             "must be CONNECTOR_KIND_SHARED or CONNECTOR_KIND_APP_USER",
         )
     })?;
+    let account_change = account_change(connector.account_change());
     Ok(ConnectorDraft {
         id: match connector.connector_id.as_str() {
             "" => None,
@@ -162,11 +182,21 @@ pub(crate) fn connector_draft(connector: v1::Connector) -> Result<ConnectorDraft
             true => ClientSecret::Keep,
             false => ClientSecret::Set(Secret::new(connector.client_secret)),
         },
+        other_client_secrets: match connector.other_client_secrets.is_empty() {
+            true => None,
+            false => Some(secrets(connector.other_client_secrets)),
+        },
         scopes: connector.scopes,
         connection_config: connector.connection_config.into_iter().collect(),
         return_urls: connector.return_urls,
         disabled: connector.disabled,
+        account_change,
     })
+}
+
+/// The tags of something that has none yet or keeps those it has; `None` where none are given.
+pub(crate) fn tags(given: HashMap<String, String>) -> Option<BTreeMap<String, String>> {
+    (!given.is_empty()).then(|| given.into_iter().collect())
 }
 
 /// A grant from elsewhere, as an operator sends it.
@@ -192,11 +222,17 @@ pub(crate) fn import_connection(
         scopes: request.scopes,
         connection_config: request.connection_config.into_iter().collect(),
         account: request.account.and_then(account),
+        verify: request.verify,
+        tags: tags(request.tags),
+        learned_config: request.learned_config.into_iter().collect(),
     })
 }
 
 /// A time between the years 1 and 9999, as the contract's have to be.
-fn timestamp(field: &'static str, time: prost_types::Timestamp) -> Result<Timestamp, Error> {
+pub(crate) fn timestamp(
+    field: &'static str,
+    time: prost_types::Timestamp,
+) -> Result<Timestamp, Error> {
     u32::try_from(time.nanos)
         .ok()
         .and_then(|nanos| Timestamp::from_timestamp(time.seconds, nanos))

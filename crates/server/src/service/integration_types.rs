@@ -35,8 +35,17 @@ impl Admin {
     ) -> Result<v1::GetIntegrationTypeResponse, Error> {
         let name = from_proto::integration_type(&request.integration_type)?;
         let found = self.vending.integration_type(workspace, &name)?;
+        let definition = match found.user_defined {
+            true => {
+                self.vending
+                    .integration_type_definition(workspace, &found.name)
+                    .await?
+            }
+            false => None,
+        };
         Ok(v1::GetIntegrationTypeResponse {
             integration_type: Some(to_proto::integration_type(&found)),
+            definition_toml: definition.unwrap_or_default(),
         })
     }
 }

@@ -10,8 +10,9 @@ use prost::Message;
 use ring::digest;
 use tokend_api::v1;
 use tokend_model::{
-    Account, Authorization, AuthorizationState, Connection, ConnectionStatus, Connector,
-    ConnectorKind, CredentialSource, IntegrationType, Owner, Timestamp, ports::KeptGeneration,
+    Account, AccountChange, Authorization, AuthorizationState, Connection, ConnectionStatus,
+    Connector, ConnectorKind, CredentialSource, GrantType, IntegrationType, Owner,
+    StaticCredentialField, Timestamp, ports::KeptGeneration,
 };
 use tokend_vending::{Error, PlannedAction, PlannedChange, ProviderRevocation, Vended, Warning};
 
@@ -91,11 +92,8 @@ pub(crate) fn status(status: ConnectionStatus) -> v1::ConnectionStatus {
     }
 }
 
-/// A connection; with its connector it also says which of the connector's scopes are missing.
-pub(crate) fn connection(connection: &Connection, connector: Option<&Connector>) -> v1::Connection {
-    let wanted = connector
-        .map(|connector| connector.scopes.as_slice())
-        .unwrap_or_default();
+/// A connection, and which of the scopes that its connector wants for it are missing.
+pub(crate) fn connection(connection: &Connection, wanted: &[String]) -> v1::Connection {
     let missing = |scope: &&String| !connection.scopes.contains(scope);
     let (kind, app_user_id) = match &connection.owner {
         Owner::Shared => (v1::ConnectorKind::Shared, String::new()),
@@ -122,6 +120,8 @@ pub(crate) fn connection(connection: &Connection, connector: Option<&Connector>)
         last_use_time: connection.last_use_time.map(timestamp),
         use_count: connection.use_count,
         etag: String::new(),
+        tags: connection.tags.clone().into_iter().collect(),
+        token: connection.token.clone(),
     };
     v1::Connection {
         etag: etag(&shown),
@@ -136,6 +136,7 @@ pub(crate) fn credential_generation(kept: &KeptGeneration) -> v1::CredentialGene
         Some(CredentialSource::Authorization) => v1::CredentialSource::Authorization,
         Some(CredentialSource::Refresh) => v1::CredentialSource::Refresh,
         Some(CredentialSource::Import) => v1::CredentialSource::Import,
+        Some(CredentialSource::Static) => v1::CredentialSource::Static,
     };
     v1::CredentialGeneration {
         generation: kept.generation.0,
@@ -150,9 +151,14 @@ pub(crate) fn credential_generation(kept: &KeptGeneration) -> v1::CredentialGene
 /// Half a digest of all that is shown except the use figures.
 fn etag(connection: &v1::Connection) -> String {
     // A map has no order of its own: it is taken apart from the rest.
-    let config: BTreeMap<_, _> = connection.connection_config.iter().collect();
+    let in_order = |map: &HashMap<String, String>| -> Vec<String> {
+        let pairs: BTreeMap<_, _> = map.iter().collect();
+        let texts = pairs.into_iter().flat_map(|(name, value)| [name, value]);
+        texts.cloned().collect()
+    };
     let rest = v1::Connection {
         connection_config: HashMap::new(),
+        tags: HashMap::new(),
         last_use_time: None,
         use_count: 0,
         etag: String::new(),
@@ -160,8 +166,12 @@ fn etag(connection: &v1::Connection) -> String {
     };
     let mut digest = digest::Context::new(&digest::SHA256);
     digest.update(&rest.encode_length_delimited_to_vec());
-    for text in config.into_iter().flat_map(|(name, value)| [name, value]) {
-        digest.update(&text.encode_length_delimited_to_vec());
+    for map in [&connection.connection_config, &connection.tags] {
+        let texts = in_order(map);
+        digest.update(&texts.len().to_be_bytes());
+        for text in texts {
+            digest.update(&text.encode_length_delimited_to_vec());
+        }
     }
     let digest = digest.finish();
     let half = digest.as_ref().len() / 2;
@@ -172,6 +182,11 @@ pub(crate) fn connector(connector: &Connector, redirect_uri: String) -> v1::Conn
     let kind = match connector.kind {
         ConnectorKind::Shared => v1::ConnectorKind::Shared,
         ConnectorKind::AppUser => v1::ConnectorKind::AppUser,
+    };
+    let account_change = match connector.account_change {
+        AccountChange::Refuse => v1::AccountChange::Refuse,
+        AccountChange::Ask => v1::AccountChange::Ask,
+        AccountChange::Accept => v1::AccountChange::Accept,
     };
     v1::Connector {
         connector_id: connector.id.to_string(),
@@ -189,6 +204,11 @@ pub(crate) fn connector(connector: &Connector, redirect_uri: String) -> v1::Conn
         create_time: Some(timestamp(connector.create_time)),
         update_time: Some(timestamp(connector.update_time)),
         etag: connector.version.to_string(),
+        other_client_secrets: Vec::new(),
+        other_client_secret_count: count(
+            u32::try_from(connector.other_client_secrets.len()).unwrap_or(u32::MAX),
+        ),
+        account_change: account_change.into(),
     }
 }
 
@@ -208,7 +228,13 @@ pub(crate) fn planned_change(change: &PlannedChange, redirect_uri: String) -> v1
             .map(|&name| name.to_owned())
             .collect(),
         connections_needing_consent: count(change.connections_needing_consent),
+        needs_authorization: change.needs_authorization,
     }
+}
+
+/// A count as the contract has it: what does not fit is as much as there can be.
+pub(crate) fn bounded(count: u64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 pub(crate) fn count(count: u32) -> i32 {
@@ -293,12 +319,63 @@ pub(crate) fn integration_type(integration_type: &IntegrationType) -> v1::Integr
                 validation_pattern: field.validation_pattern.clone(),
                 validation_error: field.validation_error.clone(),
                 default_value: field.default_value.clone().unwrap_or_default(),
-                learned: false,
+                learned: field.learned,
                 operator_only: field.operator_only,
             })
             .collect(),
         listed: integration_type.listed,
         user_defined: integration_type.user_defined,
+        aliases: integration_type
+            .aliases
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        grant_type: grant_type(integration_type.grant_type).into(),
+        api: Some(v1::ApiFacts {
+            base_url: integration_type.api.base_url.clone(),
+            token_header: integration_type.api.token_header.clone(),
+            token_scheme: integration_type.api.token_scheme.clone(),
+            required_headers: integration_type
+                .api
+                .required_headers
+                .clone()
+                .into_iter()
+                .collect(),
+        }),
+        other_tokens: integration_type
+            .other_tokens
+            .iter()
+            .map(|token| v1::TokenKind {
+                name: token.name.clone(),
+                description: token.description.clone(),
+            })
+            .collect(),
+        device_authorization: integration_type.device_authorization,
+        static_credential: integration_type
+            .static_credential
+            .as_ref()
+            .map(static_credential),
+    }
+}
+
+fn grant_type(grant_type: GrantType) -> v1::GrantType {
+    match grant_type {
+        GrantType::AuthorizationCode => v1::GrantType::AuthorizationCode,
+        GrantType::ClientCredentials => v1::GrantType::ClientCredentials,
+        GrantType::JwtBearer => v1::GrantType::JwtBearer,
+        GrantType::TokenExchange => v1::GrantType::TokenExchange,
+        GrantType::Static => v1::GrantType::Static,
+    }
+}
+
+fn static_credential(field: &StaticCredentialField) -> v1::StaticCredentialField {
+    v1::StaticCredentialField {
+        display_name: field.display_name.clone(),
+        description: field.description.clone(),
+        placeholder: field.placeholder.clone(),
+        validation_pattern: field.validation_pattern.clone(),
+        validation_error: field.validation_error.clone(),
+        basic: field.basic,
     }
 }
 
@@ -316,11 +393,12 @@ pub(crate) fn revocation(
     }
 }
 
-/// A row of an app user's list: the connector, with the connection if there is one.
+/// A row of an app user's list: the connector, with the connection if there is one. Of the siblings only those count that
+/// are its own.
 pub(crate) fn app_user_connection(
     connector: &Connector,
     integration_type: &IntegrationType,
-    connection: Option<&Connection>,
+    connection: Option<(&Connection, &[Connection])>,
 ) -> v1::AppUserConnection {
     let display_name = match connector.display_name.is_empty() {
         true => integration_type.display_name.clone(),
@@ -334,9 +412,15 @@ pub(crate) fn app_user_connection(
         capabilities: Some(capabilities(integration_type)),
         ..Default::default()
     };
-    let Some(connection) = connection else {
+    let Some((connection, siblings)) = connection else {
         return row;
     };
+    let wanted = integration_type.scopes_of("", &connector.scopes);
+    let beside = siblings.iter().filter(|sibling| {
+        sibling.connector_id == connection.connector_id
+            && sibling.label == connection.label
+            && sibling.status != ConnectionStatus::Revoked
+    });
     let missing = |scope: &&String| !connection.scopes.contains(scope);
     v1::AppUserConnection {
         connected: connection.status == ConnectionStatus::Authorized,
@@ -346,12 +430,13 @@ pub(crate) fn app_user_connection(
         status_reason: connection.status_reason.clone(),
         account: account(&connection.account),
         scopes: connection.scopes.clone(),
-        missing_scopes: connector.scopes.iter().filter(missing).cloned().collect(),
+        missing_scopes: wanted.iter().filter(missing).cloned().collect(),
         connection_config: connection.connection_config.clone().into_iter().collect(),
         authorize_time: Some(timestamp(connection.authorize_time)),
         refresh_time: Some(timestamp(connection.refresh_time)),
         expire_time: connection.expiry.time().map(timestamp),
         last_use_time: connection.last_use_time.map(timestamp),
+        other_tokens: beside.map(|sibling| sibling.token.clone()).collect(),
         ..row
     }
 }
@@ -374,6 +459,8 @@ mod tests {
             integration_type: IntegrationTypeName::new("crm").expect("a name"),
             owner: Owner::Shared,
             label: Label::default_label(),
+            token: String::new(),
+            tags: BTreeMap::new(),
             status: ConnectionStatus::Authorized,
             status_reason: String::new(),
             account: Account::default(),
@@ -398,7 +485,7 @@ mod tests {
         let etag = |change: fn(&mut Connection)| {
             let mut connection = authorized();
             change(&mut connection);
-            super::connection(&connection, None).etag
+            super::connection(&connection, &[]).etag
         };
         let before = etag(|_| {});
         // The map's order differs from one to the next.
@@ -413,6 +500,9 @@ mod tests {
             etag(|other| other.account.email = Some("ada@app.example".to_owned())),
             etag(|other| other.generation = Generation(2)),
             etag(|other| other.scopes.clear()),
+            etag(|other| {
+                other.tags.insert("team".to_owned(), "sales".to_owned());
+            }),
             etag(|other| {
                 other
                     .connection_config

@@ -1,4 +1,4 @@
-//! Attempts that ran out of time: ended at once, removed a day later.
+//! Attempts that ran out of time: ended at once unless they hold tokens, removed a day later.
 
 use sea_orm::{
     ActiveValue::Set,
@@ -9,7 +9,7 @@ use tokend_model::{AuthorizationState, Timestamp, ports::StorageError};
 
 use super::step::{is_not_final, to_state};
 use crate::{
-    entities::authorization::{Column, Entity},
+    entities::authorization::{Column, Entity, Model},
     faults::by_meaning,
 };
 
@@ -31,10 +31,28 @@ pub(crate) async fn end<C: ConnectionTrait>(
         .set(change)
         .filter(Column::ExpireTime.lt(deadline.timestamp_millis()))
         .filter(is_not_final())
+        .filter(Column::Answer.is_null())
         .exec(connection)
         .await
         .map_err(by_meaning)?;
     Ok(result.rows_affected)
+}
+
+/// Those whose time ran out before the deadline, and which still hold tokens.
+pub(crate) async fn holding<C: ConnectionTrait>(
+    connection: &C,
+    deadline: Timestamp,
+    limit: u64,
+) -> Result<Vec<Model>, StorageError> {
+    Entity::find()
+        .filter(Column::ExpireTime.lt(deadline.timestamp_millis()))
+        .filter(is_not_final())
+        .filter(Column::Answer.is_not_null())
+        .order_by_asc(Column::ExpireTime)
+        .limit(limit)
+        .all(connection)
+        .await
+        .map_err(by_meaning)
 }
 
 /// Removes what was kept for the record long enough. Replicas that do so at once take different rows.

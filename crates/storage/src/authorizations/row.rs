@@ -30,6 +30,7 @@ impl Model {
             label: name("authorizations.label", self.label, Label::new)?,
             scopes: list("authorizations.scopes", &self.scopes)?,
             connection_config: map("authorizations.connection_config", &self.connection_config)?,
+            tags: map("authorizations.tags", &self.tags)?,
             return_url: self.return_url,
             state: AuthorizationState::parse(&self.state)
                 .ok_or_else(|| corrupt("authorizations.state", "it is no state"))?,
@@ -59,6 +60,7 @@ impl Model {
             label: authorization.label.as_str().to_owned(),
             scopes: list_text(&authorization.scopes),
             connection_config: map_text(&authorization.connection_config),
+            tags: map_text(&authorization.tags),
             return_url: authorization.return_url.clone(),
             state: authorization.state.as_str().to_owned(),
             failure_reason: authorization.failure_reason.clone(),
@@ -75,6 +77,9 @@ impl Model {
             redirect_uri: None,
             pkce_verifier: None,
             code: None,
+            answer: None,
+            poll_interval: None,
+            poll_time: None,
         }
     }
 }

@@ -1,16 +1,21 @@
 //! The steps of an attempt: each a compare-and-swap on its state, so that it is taken at most once.
 
+use std::time::Duration;
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait,
     QueryFilter, QuerySelect, sea_query::LockType,
 };
 use tokend_model::{
-    AuthorizationId, AuthorizationState, Completion, WorkspaceName,
+    AuthorizationId, AuthorizationState, Completion, PendingCode, PendingDevice, PendingGrant,
+    WorkspaceName,
     ports::{ReturnedState, StorageError},
 };
 
+use super::answer;
 use crate::{
     Storage,
+    columns::{map_text, time},
     entities::authorization::{ActiveModel, Column, Entity, Model},
     faults::{by_meaning, corrupt},
     sealed::{CODE, PKCE_VERIFIER, SealedRow},
@@ -58,6 +63,7 @@ pub(crate) fn to_state(state: AuthorizationState) -> ActiveModel {
     if state.is_final() {
         change.pkce_verifier = Set(None);
         change.code = Set(None);
+        change.answer = Set(None);
         change.state_hash = Set(None);
         change.completion_hash = Set(None);
         change.browser_hash = Set(None);
@@ -124,16 +130,17 @@ pub(crate) async fn store_code(
     workspace: &WorkspaceName,
     id: &AuthorizationId,
     code: Vec<u8>,
-    completion_hash: Vec<u8>,
+    pending: PendingCode,
 ) -> Result<Option<bool>, StorageError> {
     let mut change = to_state(AuthorizationState::AwaitingCompletion);
     change.code = Set(Some(code));
+    change.connection_config = Set(map_text(&pending.connection_config));
     let from = is_in(AuthorizationState::AwaitingConsent);
     if !step(transaction, workspace, id, from, change).await? {
         return Ok(None);
     }
     let change = ActiveModel {
-        completion_hash: Set(Some(completion_hash)),
+        completion_hash: Set(Some(pending.completion_hash)),
         ..Default::default()
     };
     let without = Condition::all().add(Column::CompletionHash.is_null());
@@ -141,7 +148,7 @@ pub(crate) async fn store_code(
     Ok(Some(!stored))
 }
 
-/// Hands out code and verifier, if the attempt awaits completion under this hash.
+/// Hands out what there is to complete with, if the attempt awaits completion under this hash.
 pub(crate) async fn begin_completion(
     transaction: &DatabaseTransaction,
     storage: &Storage,
@@ -171,15 +178,33 @@ fn completion(
 ) -> Result<Completion, StorageError> {
     let id = row.id.clone();
     let sealed = SealedRow::new(&storage.keyring, workspace, &id);
+    let grant = match (&row.answer, row.poll_interval, row.poll_time) {
+        (Some(answer), _, _) => PendingGrant::Answer(Box::new(answer::open(&sealed, answer)?)),
+        (None, Some(interval), Some(poll_time)) => PendingGrant::Device(PendingDevice {
+            device_code: sealed.open(CODE, &present(CODE, row.code.clone())?)?,
+            poll_interval: Duration::from_millis(interval.unsigned_abs()),
+            poll_time: time("authorizations.poll_time", poll_time)?,
+        }),
+        _ => PendingGrant::Code {
+            code: sealed.open(CODE, &present(CODE, row.code.clone())?)?,
+            pkce_verifier: sealed.open(
+                PKCE_VERIFIER,
+                &present(PKCE_VERIFIER, row.pkce_verifier.clone())?,
+            )?,
+            redirect_uri: present("authorizations.redirect_uri", row.redirect_uri.clone())?,
+        },
+    };
     Ok(Completion {
-        code: sealed.open(CODE, &present(CODE, row.code.clone())?)?,
-        pkce_verifier: sealed.open(
-            PKCE_VERIFIER,
-            &present(PKCE_VERIFIER, row.pkce_verifier.clone())?,
-        )?,
-        redirect_uri: present("authorizations.redirect_uri", row.redirect_uri.clone())?,
+        grant,
         authorization: row.read()?,
     })
+}
+
+/// What is kept of a device's next poll.
+pub(crate) fn to_poll(change: &mut ActiveModel, device: &PendingDevice) {
+    let interval = i64::try_from(device.poll_interval.as_millis()).unwrap_or(i64::MAX);
+    change.poll_interval = Set(Some(interval));
+    change.poll_time = Set(Some(device.poll_time.timestamp_millis()));
 }
 
 fn present<T>(what: &'static str, value: Option<T>) -> Result<T, StorageError> {

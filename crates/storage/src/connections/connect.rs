@@ -4,6 +4,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
     ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Select,
     sea_query::LockType,
 };
 use tokend_model::{
@@ -14,6 +15,8 @@ use tokend_model::{
 use super::{
     locked::{close_claims, delete_credentials, readable_credential},
     row::{read_connection, write_credential},
+    siblings::{lock_siblings, store_siblings},
+    tags::{self, Tags},
 };
 use crate::{
     Storage,
@@ -24,6 +27,9 @@ use crate::{
     faults::{by_meaning, corrupt},
 };
 
+/// The `token` of a connection that holds what its provider issues first.
+pub(super) const MAIN: &str = "";
+
 /// Does it all inside one transaction.
 pub(crate) async fn connect(
     transaction: &DatabaseTransaction,
@@ -32,7 +38,13 @@ pub(crate) async fn connect(
     now: Timestamp,
 ) -> Result<Connection, StorageError> {
     let existing = lock_existing(transaction, new).await?;
-    store(transaction, storage, new, existing, now).await
+    let beside = match &new.siblings {
+        Some(_) => lock_siblings(transaction, new).await?,
+        None => Vec::new(),
+    };
+    let main = store(transaction, storage, new, MAIN, existing, now).await?;
+    store_siblings(transaction, storage, new, &main, beside, now).await?;
+    Ok(main)
 }
 
 /// The owner's connection, locked. One at a time under a connector: two first connections of one owner must not both
@@ -42,7 +54,22 @@ pub(super) async fn lock_existing(
     new: &NewConnection,
 ) -> Result<Option<connection::Model>, StorageError> {
     lock_connector(transaction, new).await?;
-    find_existing(transaction, new).await
+    let main = of_owner(new).filter(connection::Column::Token.eq(MAIN));
+    main.lock(LockType::NoKeyUpdate)
+        .one(transaction)
+        .await
+        .map_err(by_meaning)
+}
+
+/// The connections of the same owner and label under the connector: one for each token.
+pub(super) fn of_owner(new: &NewConnection) -> Select<connection::Entity> {
+    let (owner_kind, owner_user) = owner_columns(&new.owner);
+    connection::Entity::find()
+        .filter(connection::Column::Workspace.eq(new.workspace.as_str()))
+        .filter(connection::Column::ConnectorId.eq(new.connector_id.as_str()))
+        .filter(connection::Column::OwnerKind.eq(owner_kind))
+        .filter(connection::Column::OwnerUser.eq(owner_user))
+        .filter(connection::Column::Label.eq(new.label.as_str()))
 }
 
 /// Stores the token set in place of what is there.
@@ -50,6 +77,7 @@ pub(super) async fn store(
     transaction: &DatabaseTransaction,
     storage: &Storage,
     new: &NewConnection,
+    token: &str,
     existing: Option<connection::Model>,
     now: Timestamp,
 ) -> Result<Connection, StorageError> {
@@ -60,7 +88,7 @@ pub(super) async fn store(
         }
         _ => None,
     };
-    let row = new_row(new, existing.as_ref(), now);
+    let row = new_row(new, token, existing.as_ref(), now);
     let generation = u32::try_from(row.generation)
         .map(Generation)
         .map_err(|_| corrupt("connections.generation", "it is out of range"))?;
@@ -92,7 +120,15 @@ pub(super) async fn store(
         .exec_without_returning(transaction)
         .await
         .map_err(by_meaning)?;
-    let connection = read_connection(row, usage)?;
+    if let Some(given) = &new.tags {
+        tags::replace(transaction, &row.workspace, &row.id, given).await?;
+    }
+    let tags = match (&new.tags, &existing) {
+        (Some(given), _) => given.clone(),
+        (None, Some(row)) => tags::of_one(transaction, &row.id).await?,
+        (None, None) => Tags::new(),
+    };
+    let connection = read_connection(row, usage, tags)?;
     if connection.generation != Generation::FIRST {
         let subject = ChangedSubject::Connection(connection.id.clone());
         announce(transaction, &new.workspace, &subject).await?;
@@ -124,23 +160,6 @@ async fn lock_connector(
         .map_err(by_meaning)?
         .map(|_| ())
         .ok_or(StorageError::Changed)
-}
-
-async fn find_existing(
-    transaction: &DatabaseTransaction,
-    new: &NewConnection,
-) -> Result<Option<connection::Model>, StorageError> {
-    let (owner_kind, owner_user) = owner_columns(&new.owner);
-    connection::Entity::find()
-        .filter(connection::Column::Workspace.eq(new.workspace.as_str()))
-        .filter(connection::Column::ConnectorId.eq(new.connector_id.as_str()))
-        .filter(connection::Column::OwnerKind.eq(owner_kind))
-        .filter(connection::Column::OwnerUser.eq(owner_user))
-        .filter(connection::Column::Label.eq(new.label.as_str()))
-        .lock(LockType::NoKeyUpdate)
-        .one(transaction)
-        .await
-        .map_err(by_meaning)
 }
 
 /// How often a connection was used.
@@ -177,6 +196,7 @@ async fn insert(
 
 fn new_row(
     new: &NewConnection,
+    token: &str,
     existing: Option<&connection::Model>,
     now: Timestamp,
 ) -> connection::Model {
@@ -190,6 +210,7 @@ fn new_row(
         owner_kind: owner_kind.to_owned(),
         owner_user: owner_user.to_owned(),
         label: new.label.as_str().to_owned(),
+        token: token.to_owned(),
         status: ConnectionStatus::Authorized.as_str().to_owned(),
         status_reason: String::new(),
         account_id: new.account.id.clone(),
@@ -204,6 +225,7 @@ fn new_row(
         expire_time,
         consecutive_failures: 0,
         last_failure: None,
+        last_failure_time: None,
         retry_time: None,
         accused_time: None,
         renewal_time: milliseconds(new.renewal_time),
@@ -211,6 +233,7 @@ fn new_row(
         create_time: existing.map_or(now.timestamp_millis(), |row| row.create_time),
         authorize_time: now.timestamp_millis(),
         refresh_time: new.answer.receive_time.timestamp_millis(),
+        ended_time: None,
     }
 }
 

@@ -7,9 +7,10 @@ use tokend_model::{
 };
 
 use super::{
-    connect::{find_usage, lock_existing, store},
+    connect::{MAIN, find_usage, lock_existing, store},
     locked::{find_readable_credential, readable_credential},
     row::read_connection,
+    tags,
 };
 use crate::{Storage, entities::connection};
 
@@ -22,19 +23,26 @@ pub(crate) async fn import(
 ) -> Result<Imported, StorageError> {
     let existing = lock_existing(transaction, new).await?;
     match existing {
-        Some(row) if holds(transaction, storage, &row, new).await? => {
-            let usage = find_usage(transaction, &row.id).await?;
-            read_connection(row, usage).map(Imported::Held)
-        }
-        existing => store(transaction, storage, new, existing, now)
+        Some(row) if holds(transaction, storage, &row, new).await? => held(transaction, row).await,
+        existing => store(transaction, storage, new, MAIN, existing, now)
             .await
             .map(Imported::Stored),
     }
 }
 
+/// A connection that has the grant already.
+pub(super) async fn held(
+    transaction: &DatabaseTransaction,
+    row: connection::Model,
+) -> Result<Imported, StorageError> {
+    let usage = find_usage(transaction, &row.id).await?;
+    let tags = tags::of_one(transaction, &row.id).await?;
+    read_connection(row, usage, tags).map(Imported::Held)
+}
+
 /// Whether the given refresh token is the connection's own, or what its own was got for. What can no longer be opened
 /// may be replaced.
-async fn holds(
+pub(super) async fn holds(
     transaction: &DatabaseTransaction,
     storage: &Storage,
     row: &connection::Model,

@@ -7,6 +7,7 @@ use tokend_model::{
     ports::{KeptGeneration, StorageError},
 };
 
+use super::tags::Tags;
 use crate::{
     columns::{
         count, expiry, expiry_columns, list, list_text, map, milliseconds, name, optional_time,
@@ -17,10 +18,11 @@ use crate::{
     sealed::{CREDENTIAL_TOKENS, SealedRow, TokenColumns},
 };
 
-/// Reads a connection and its use counts.
+/// Reads a connection with its use counts and tags.
 pub(crate) fn read_connection(
     row: connection::Model,
     usage: Option<connection_usage::Model>,
+    tags: Tags,
 ) -> Result<Connection, StorageError> {
     let (use_count, last_use) = usage.map_or((0, None), |row| (row.use_count, row.last_use_time));
     Ok(Connection {
@@ -38,6 +40,8 @@ pub(crate) fn read_connection(
         )?,
         owner: owner("connections.owner", &row.owner_kind, row.owner_user)?,
         label: name("connections.label", row.label, Label::new)?,
+        token: row.token,
+        tags,
         status: ConnectionStatus::parse(&row.status)
             .ok_or_else(|| corrupt("connections.status", "it is no status"))?,
         status_reason: row.status_reason,
@@ -56,6 +60,10 @@ pub(crate) fn read_connection(
                 row.consecutive_failures,
             )?,
             last_failure: row.last_failure,
+            last_failure_time: optional_time(
+                "connections.last_failure_time",
+                row.last_failure_time,
+            )?,
             retry_time: optional_time("connections.retry_time", row.retry_time)?,
             accused_time: optional_time("connections.accused_time", row.accused_time)?,
             uncertain_since: optional_time("connections.uncertain_since", row.uncertain_since)?,

@@ -14,6 +14,7 @@ pub(crate) struct Model {
     pub(crate) label: String,
     pub(crate) scopes: String,
     pub(crate) connection_config: String,
+    pub(crate) tags: String,
     pub(crate) return_url: Option<String>,
     pub(crate) state: String,
     pub(crate) failure_reason: String,
@@ -27,6 +28,9 @@ pub(crate) struct Model {
     pub(crate) redirect_uri: Option<String>,
     pub(crate) pkce_verifier: Option<Vec<u8>>,
     pub(crate) code: Option<Vec<u8>>,
+    pub(crate) answer: Option<Vec<u8>>,
+    pub(crate) poll_interval: Option<i64>,
+    pub(crate) poll_time: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -16,6 +16,7 @@ pub(crate) struct Model {
     pub(crate) owner_kind: String,
     pub(crate) owner_user: String,
     pub(crate) label: String,
+    pub(crate) token: String,
     pub(crate) status: String,
     pub(crate) status_reason: String,
     pub(crate) account_id: Option<String>,
@@ -28,6 +29,7 @@ pub(crate) struct Model {
     pub(crate) expire_time: Option<i64>,
     pub(crate) consecutive_failures: i64,
     pub(crate) last_failure: Option<String>,
+    pub(crate) last_failure_time: Option<i64>,
     pub(crate) retry_time: Option<i64>,
     pub(crate) accused_time: Option<i64>,
     pub(crate) renewal_time: Option<i64>,
@@ -35,6 +37,8 @@ pub(crate) struct Model {
     pub(crate) create_time: i64,
     pub(crate) authorize_time: i64,
     pub(crate) refresh_time: i64,
+    /// Since when it needs a person or is revoked; absent while it lives, and where an earlier release ended it.
+    pub(crate) ended_time: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,7 +1,7 @@
 //! Committing a refresh: the one place where a connection gets its next generation.
 
 use sea_orm::{
-    ActiveValue::Set,
+    ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
     QueryFilter,
     sea_query::{Expr, ExprTrait, LockType},
@@ -15,7 +15,7 @@ use super::{CLAIM_COMMITTED, CLAIM_OPEN, can_refresh, orphans};
 use crate::{
     Storage,
     changes::announce,
-    columns::{expiry_columns, list_text, milliseconds},
+    columns::{expiry_columns, list_text, map_text, milliseconds},
     connect::clock,
     connections::{
         locked::{find_readable_credential, lock_connection},
@@ -133,7 +133,9 @@ async fn store(
 fn next_generation(renewed: &Renewed) -> connection::ActiveModel {
     let credential = &renewed.credential;
     let (expiry, expire_time) = expiry_columns(credential.expiry);
+    let connection_config = renewed.connection_config.as_ref().map(map_text);
     connection::ActiveModel {
+        connection_config: connection_config.map_or(NotSet, Set),
         generation: Set(i64::from(credential.generation.0)),
         status: Set(ConnectionStatus::Authorized.as_str().to_owned()),
         status_reason: Set(String::new()),
@@ -142,6 +144,8 @@ fn next_generation(renewed: &Renewed) -> connection::ActiveModel {
         expire_time: Set(expire_time),
         consecutive_failures: Set(0),
         last_failure: Set(None),
+        last_failure_time: Set(None),
+        ended_time: Set(None),
         retry_time: Set(None),
         accused_time: Set(None),
         uncertain_since: Set(None),

@@ -15,6 +15,7 @@ use super::{CLAIM_CLOSED, lock_claimed, of_connection, orphans, own};
 use crate::{
     columns::milliseconds,
     connect::clock,
+    connections::ended_time,
     entities::{
         client_pause::{self, Column},
         connection, orphan, refresh_claim,
@@ -84,14 +85,20 @@ async fn record(
         status_reason: Set(failure.status_reason.clone()),
         consecutive_failures: Set(i64::from(health.consecutive_failures)),
         last_failure: Set(health.last_failure.clone()),
+        last_failure_time: Set(milliseconds(health.last_failure_time)),
         retry_time: Set(milliseconds(health.retry_time)),
         accused_time: Set(milliseconds(health.accused_time)),
         renewal_time: Set(milliseconds(failure.renewal_time)),
         uncertain_since: Set(milliseconds(health.uncertain_since)),
         ..Default::default()
     };
+    let ended = match failure.status {
+        ConnectionStatus::Error => ended_time(transaction),
+        _ => Expr::value(None::<i64>),
+    };
     connection::Entity::update_many()
         .set(change)
+        .col_expr(connection::Column::EndedTime, ended)
         .filter(connection::Column::Id.eq(claim.connection_id.as_str()))
         .exec(transaction)
         .await

@@ -77,6 +77,7 @@ pub(crate) fn won(outcome: ClaimOutcome) -> Claimed {
 pub(crate) fn renewed() -> Renewed {
     Renewed {
         credential: credential(),
+        connection_config: None,
         renewal_time: Some(at(5000)),
         supersedes_at_once: false,
     }
@@ -93,6 +94,7 @@ pub(crate) fn failure() -> RefreshFailure {
         health: RefreshHealth {
             consecutive_failures: 3,
             last_failure: Some("PROVIDER_UNAVAILABLE".to_owned()),
+            last_failure_time: Some(at(45)),
             retry_time: Some(at(50)),
             accused_time: Some(at(40)),
             uncertain_since: None,

@@ -1,7 +1,7 @@
 //! Authorizations: every step is taken at most once, and nothing one-time is left behind.
 
 use tokend_model::{
-    Authorization, AuthorizationState, PendingCode, TicketUse,
+    Authorization, AuthorizationState, Completion, PendingCode, PendingGrant, Secret, TicketUse,
     ports::{Authorizations, StorageError},
 };
 
@@ -57,6 +57,7 @@ async fn code_stored(rig: &Rig, attempt: &Authorization) -> (PendingCode, Option
     let pending = PendingCode {
         code: secret(),
         completion_hash: hash(),
+        connection_config: Default::default(),
     };
     let held = rig
         .storage
@@ -64,6 +65,18 @@ async fn code_stored(rig: &Rig, attempt: &Authorization) -> (PendingCode, Option
         .await
         .unwrap();
     (pending, held)
+}
+
+/// The code, the verifier and the redirect URI of a completion that has them.
+fn redeemable(completion: Completion) -> (Secret, Secret, String) {
+    match completion.grant {
+        PendingGrant::Code {
+            code,
+            pkce_verifier,
+            redirect_uri,
+        } => (code, pkce_verifier, redirect_uri),
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn an_attempt_is_found_by_id_and_ticket(rig: Rig) {
@@ -133,7 +146,7 @@ async fn a_code_waits_for_whoever_holds_the_token(rig: Rig) {
         begun.unwrap()
     };
     assert!(begin(&pending.completion_hash).await.is_none());
-    assert_eq!(begin(&held).await.unwrap().code, pending.code);
+    assert_eq!(redeemable(begin(&held).await.unwrap()).0, pending.code);
 }
 
 async fn a_completion_is_handed_out_once(rig: Rig) {
@@ -151,15 +164,17 @@ async fn a_completion_is_handed_out_once(rig: Rig) {
         tokio::spawn(async move { storage.begin_completion(&workspace(), &id, &hash).await })
     });
     let begun = futures::future::join_all(tries).await;
-    let begun: Vec<_> = begun
+    let mut begun: Vec<_> = begun
         .into_iter()
         .filter_map(|outcome| outcome.unwrap().unwrap())
         .collect();
     assert_eq!(begun.len(), 1);
-    assert_eq!(begun[0].code, pending.code);
-    assert_eq!(begun[0].pkce_verifier, ticket_use.pkce_verifier);
-    assert_eq!(begun[0].redirect_uri, ticket_use.redirect_uri);
-    assert_eq!(begun[0].authorization.state, AuthorizationState::Completing);
+    let begun = begun.remove(0);
+    assert_eq!(begun.authorization.state, AuthorizationState::Completing);
+    let (code, pkce_verifier, redirect_uri) = redeemable(begun);
+    assert_eq!(code, pending.code);
+    assert_eq!(pkce_verifier, ticket_use.pkce_verifier);
+    assert_eq!(redirect_uri, ticket_use.redirect_uri);
 }
 
 async fn a_completion_can_be_tried_again(rig: Rig) {
@@ -172,7 +187,7 @@ async fn a_completion_can_be_tried_again(rig: Rig) {
             .storage
             .begin_completion(&workspace(), &attempt.id, hash)
             .await;
-        assert_eq!(begun.unwrap().unwrap().code, pending.code);
+        assert_eq!(redeemable(begun.unwrap().unwrap()).0, pending.code);
         let back = AuthorizationState::AwaitingCompletion;
         rig.storage
             .advance(&workspace(), &attempt.id, back, "")

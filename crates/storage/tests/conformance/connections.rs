@@ -56,7 +56,7 @@ async fn a_new_connection_is_read_as_it_was_made(rig: Rig) {
         .unwrap();
     let found = rig
         .storage
-        .find(&workspace(), &new.connector_id, &new.owner, &new.label)
+        .find(&workspace(), &new.connector_id, &new.owner, &new.label, "")
         .await
         .unwrap();
     assert_eq!(got, found);
@@ -134,7 +134,7 @@ async fn owners_and_labels_tell_connections_apart(rig: Rig) {
     for new in &all {
         let found = rig
             .storage
-            .find(&workspace(), &new.connector_id, &new.owner, &new.label)
+            .find(&workspace(), &new.connector_id, &new.owner, &new.label, "")
             .await
             .unwrap();
         assert_eq!(found.unwrap().0.id, new.id);
@@ -240,18 +240,18 @@ async fn listing_narrows_and_pages(rig: Rig) {
 async fn deleting_answers_the_last_credential(rig: Rig) {
     let new = stored_connection(&rig.storage).await;
     let last = rig.storage.delete(&workspace(), &new.id).await.unwrap();
-    let (connection, credential) = last.unwrap();
+    let [(connection, credential)] = last.try_into().unwrap();
     assert_eq!(connection.id, new.id);
     assert_eq!(credential.unwrap().refresh_token, new.answer.refresh_token);
     let again = rig.storage.delete(&workspace(), &new.id).await;
-    assert_eq!(again.unwrap(), None);
+    assert_eq!(again.unwrap(), []);
     assert_eq!(rig.execute("DELETE FROM credentials").await, 0);
 }
 
 async fn revoking_keeps_the_record_only(rig: Rig) {
     let new = stored_connection(&rig.storage).await;
     let last = rig.storage.revoke(&workspace(), &new.id, "BY_USER").await;
-    let (connection, credential) = last.unwrap().unwrap();
+    let [(connection, credential)] = last.unwrap().try_into().unwrap();
     assert_eq!(credential.unwrap().access_token, new.answer.access_token);
     assert_eq!(connection.status, ConnectionStatus::Revoked);
     assert_eq!(connection.status_reason, "BY_USER");

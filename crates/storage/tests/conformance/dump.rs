@@ -34,7 +34,7 @@ async fn a_dump_holds_no_secret(rig: Rig) {
     assert!(contains(&dump, b"client-id-in-the-clear"));
     assert!(contains(&dump, b"ada@example.test"));
     assert!(contains(&dump, b"tokend.test/oauth/callback"));
-    assert_eq!(secrets.len(), 9);
+    assert_eq!(secrets.len(), 10);
     for secret in &secrets {
         for form in forms(secret.expose()) {
             assert!(!contains(&dump, form.as_bytes()), "a secret is in the dump");
@@ -60,6 +60,7 @@ async fn store_secrets(rig: &Rig) -> Vec<Secret> {
     let pending = PendingCode {
         code: secret(),
         completion_hash: hash(),
+        connection_config: Default::default(),
     };
     storage.insert(&attempt, &hash(), None).await.unwrap();
     storage
@@ -72,6 +73,7 @@ async fn store_secrets(rig: &Rig) -> Vec<Secret> {
         .unwrap();
     [
         connector.client_secret,
+        connector.other_client_secrets.into_iter().next(),
         Some(new.answer.access_token),
         new.answer.refresh_token,
         Some(committed.access_token),

@@ -17,6 +17,7 @@ async fn several_migrate_an_empty_database_at_once(rig: Rig) {
         "refresh_claims",
         "credentials",
         "connection_usage",
+        "connection_tags",
         "orphans",
         "client_pauses",
         "connections",
@@ -28,7 +29,7 @@ async fn several_migrate_an_empty_database_at_once(rig: Rig) {
     ] {
         rig.execute(&format!("DROP TABLE {table}")).await;
     }
-    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 5);
+    assert_eq!(rig.storage.pending_migrations().await.unwrap().len(), 7);
     let mut replicas = Vec::new();
     for _ in 0..3 {
         let storage = Storage::connect(rig.options.clone(), rig.keyring.clone());

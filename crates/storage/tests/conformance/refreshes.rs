@@ -1,6 +1,6 @@
 //! What a refresh comes to: only the holder's outcome counts, and an answer that came late is not lost.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokend_model::{
     ConnectionStatus, Generation, RefreshHealth,
@@ -25,6 +25,7 @@ cases!(
     revoking_fences_an_open_claim,
     the_credential_before_is_kept,
     others_hear_of_it_where_the_token_before_is_dead,
+    what_a_renewal_tells_replaces_the_config,
 );
 
 async fn a_late_answer_counts_where_the_next_holder_failed(rig: Rig) {
@@ -80,7 +81,7 @@ async fn a_late_answer_counts_only_while_nothing_else_came(rig: Rig) {
     let refused = claimed(&rig, &new, 2, MINUTE).await;
     fail(&rig, &refused).await;
     let revoked = rig.storage.revoke(&workspace(), &new.id, "BY_USER").await;
-    assert!(revoked.unwrap().is_some());
+    assert_eq!(revoked.unwrap().len(), 1);
     assert_eq!(outcome(&late).await, CommitOutcome::Gone);
     rig.storage.delete(&workspace(), &new.id).await.unwrap();
     assert_eq!(outcome(&late).await, CommitOutcome::Gone);
@@ -250,5 +251,25 @@ async fn others_hear_of_it_where_the_token_before_is_dead(rig: Rig) {
         commit(&rig, &open, &renewed).await;
         let seen = rig.storage.since(Some(begin)).await.unwrap();
         assert_eq!(!seen.changes.is_empty(), supersedes_at_once);
+    }
+}
+
+async fn what_a_renewal_tells_replaces_the_config(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let told = BTreeMap::from([("cloud_id".to_owned(), "8".to_owned())]);
+    for (base, connection_config, expected) in [
+        (1, None, &new.connection_config),
+        (2, Some(told.clone()), &told),
+        (3, None, &told),
+    ] {
+        let open = claimed(&rig, &new, base, MINUTE).await;
+        let renewed = Renewed {
+            connection_config,
+            ..renewed()
+        };
+        commit(&rig, &open, &renewed).await;
+        let read = Connections::get(&rig.storage, &workspace(), &new.id).await;
+        let (connection, _) = read.unwrap().unwrap();
+        assert_eq!(connection.connection_config, *expected);
     }
 }

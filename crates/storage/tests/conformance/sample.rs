@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use tokend_model::{
-    Account, AppUserId, Authorization, AuthorizationId, AuthorizationState, ConnectionId,
-    Connector, ConnectorChange, ConnectorId, ConnectorKind, Credential, CredentialSource, Expiry,
-    Generation, IntegrationTypeName, Label, Owner, Secret, TicketUse, Timestamp, TokenAnswer,
-    WorkspaceName,
+    Account, AccountChange, AppUserId, Authorization, AuthorizationId, AuthorizationState,
+    ConnectionId, Connector, ConnectorChange, ConnectorId, ConnectorKind, Credential,
+    CredentialSource, Expiry, Generation, IntegrationTypeName, Label, Owner, Secret, TicketUse,
+    Timestamp, TokenAnswer, WorkspaceName,
     ports::{Connections, Connectors, NewConnection},
 };
 use tokend_storage::Storage;
@@ -61,10 +61,12 @@ pub(crate) fn connector(id: &str, kind: ConnectorKind) -> Connector {
         display_name: "Calendar \"of\" everybody".to_owned(),
         client_id: "client-id-in-the-clear".to_owned(),
         client_secret: Some(secret()),
+        other_client_secrets: vec![secret()],
         scopes: texts(&["calendar.read", "b"]),
         connection_config: BTreeMap::from([("subdomain".to_owned(), "a'b".to_owned())]),
         return_urls: texts(&["https://app.test/done"]),
         disabled: false,
+        account_change: AccountChange::Ask,
         version: 1,
         create_time: at(0),
         update_time: at(0),
@@ -109,12 +111,15 @@ pub(crate) fn new_connection(owner: Owner) -> NewConnection {
             scopes: None,
             captured: BTreeMap::new(),
             receive_time: at(1),
+            others: BTreeMap::new(),
         },
         source: CredentialSource::Import,
+        tags: Some(BTreeMap::from([("team".to_owned(), "sales".to_owned())])),
         scopes: texts(&["calendar.read"]),
         keep_refresh_token: false,
         renewal_time: Some(at(2500)),
         authorization: None,
+        siblings: None,
     }
 }
 
@@ -148,6 +153,7 @@ pub(crate) fn authorization() -> Authorization {
         label: Label::default_label(),
         scopes: texts(&["calendar.read"]),
         connection_config: BTreeMap::new(),
+        tags: BTreeMap::from([("team".to_owned(), "sales".to_owned())]),
         return_url: Some("https://app.test/done".to_owned()),
         state: AuthorizationState::Started,
         failure_reason: String::new(),

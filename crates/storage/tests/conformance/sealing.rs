@@ -64,21 +64,27 @@ async fn tokens_do_not_open_in_another_column_row_or_generation(rig: Rig) {
 }
 
 async fn client_secrets_do_not_open_in_another_row(rig: Rig) {
-    let first = stored_connector(&rig.storage).await;
-    let set = [ConnectorChange::Create(connector(
-        "b",
-        ConnectorKind::AppUser,
-    ))];
+    let ids = ["a", "b", "c", "d"];
+    let set = ids.map(|id| ConnectorChange::Create(connector(id, ConnectorKind::AppUser)));
     rig.storage
         .apply(&workspace(), &set, &[], at(0))
         .await
         .unwrap();
-    let moved = "UPDATE connectors SET client_secret = (SELECT s.client_secret FROM connectors s WHERE s.id = 'b') WHERE id = 'calendar'";
+    let of_a =
+        |column| format!("{column} = (SELECT s.{column} FROM connectors s WHERE s.id = 'a')");
+    for (id, moved) in [
+        ("b", of_a("client_secret")),
+        ("c", of_a("other_client_secrets")),
+        ("d", "other_client_secrets = client_secret".to_owned()),
+    ] {
+        let id = crate::sample::connector_id(id);
+        let update = format!("UPDATE connectors SET {moved} WHERE id = '{id}'");
+        assert_eq!(rig.execute(&update).await, 1);
+        is_corrupt(Connectors::get(&rig.storage, &workspace(), &id).await);
+    }
+    let moved = "UPDATE connectors SET workspace = 'stranger' WHERE id = 'a'";
     assert_eq!(rig.execute(moved).await, 1);
-    is_corrupt(Connectors::get(&rig.storage, &workspace(), &first.id).await);
-    let moved = "UPDATE connectors SET workspace = 'stranger' WHERE id = 'b'";
-    assert_eq!(rig.execute(moved).await, 1);
-    let (foreign, id) = (crate::sample::stranger(), crate::sample::connector_id("b"));
+    let (foreign, id) = (crate::sample::stranger(), crate::sample::connector_id("a"));
     is_corrupt(Connectors::get(&rig.storage, &foreign, &id).await);
 }
 
@@ -95,6 +101,7 @@ async fn code_and_verifier_do_not_open_in_each_others_place(rig: Rig) {
         let pending = PendingCode {
             code: secret(),
             completion_hash: hash(),
+            connection_config: Default::default(),
         };
         storage
             .store_code(&workspace(), id, &pending)
@@ -122,7 +129,11 @@ async fn what_cannot_be_read_can_be_described(rig: Rig) {
     let missing = storage.missing_key().await.unwrap();
     assert_eq!(missing.as_deref(), Some(rig.keyring.primary_key_id()));
     is_corrupt(Connections::get(&storage, &workspace(), &new.id).await);
-    is_corrupt(storage.find(&workspace(), connector, owner, label).await);
+    is_corrupt(
+        storage
+            .find(&workspace(), connector, owner, label, "")
+            .await,
+    );
     let described = storage.describe(&workspace(), &new.id).await;
     assert_eq!(described.unwrap().as_ref(), Some(&readable));
     let located = storage.locate(&workspace(), connector, owner, label).await;
@@ -131,7 +142,7 @@ async fn what_cannot_be_read_can_be_described(rig: Rig) {
     let located = storage.locate(&workspace(), connector, &other, label).await;
     assert_eq!(located.unwrap(), None);
     let revoked = storage.revoke(&workspace(), &new.id, "BY_USER").await;
-    assert_eq!(revoked.unwrap().unwrap().1, None);
+    assert_eq!(revoked.unwrap()[0].1, None);
     storage.connect(&new, at(3)).await.unwrap();
     let read = Connections::get(&storage, &workspace(), &new.id).await;
     assert!(read.unwrap().unwrap().1.is_some());
@@ -151,5 +162,5 @@ async fn what_cannot_be_read_can_be_erased_and_replaced(rig: Rig) {
     let spoil = "UPDATE credentials SET refresh_token = access_token";
     assert_eq!(rig.execute(spoil).await, 1);
     let last = rig.storage.delete(&workspace(), &first.id).await.unwrap();
-    assert_eq!(last.unwrap().1, None);
+    assert_eq!(last[0].1, None);
 }

@@ -43,7 +43,7 @@ async fn connections_are_out_of_sight(rig: Rig) {
     let read = Connections::get(storage, &stranger(), &new.id).await;
     assert_eq!(read.unwrap(), None);
     let found = storage
-        .find(&stranger(), &new.connector_id, &new.owner, &new.label)
+        .find(&stranger(), &new.connector_id, &new.owner, &new.label, "")
         .await;
     assert_eq!(found.unwrap(), None);
     let described = storage.describe(&stranger(), &new.id).await;
@@ -59,9 +59,9 @@ async fn connections_are_out_of_sight(rig: Rig) {
     let all = ConnectionFilter::default();
     let list = Connections::list(storage, &stranger(), &all, &page).await;
     assert!(list.unwrap().is_empty());
-    assert_eq!(storage.delete(&stranger(), &new.id).await.unwrap(), None);
+    assert_eq!(storage.delete(&stranger(), &new.id).await.unwrap(), []);
     let revoked = storage.revoke(&stranger(), &new.id, "").await;
-    assert_eq!(revoked.unwrap(), None);
+    assert_eq!(revoked.unwrap(), []);
     let read = Connections::get(storage, &workspace(), &new.id).await;
     assert!(read.unwrap().unwrap().1.is_some());
 }
@@ -105,6 +105,7 @@ async fn authorizations_are_out_of_reach(rig: Rig) {
     let pending = PendingCode {
         code: secret(),
         completion_hash: hash(),
+        connection_config: Default::default(),
     };
     let stored = storage.store_code(&stranger(), id, &pending).await;
     assert_eq!(stored.unwrap(), None);

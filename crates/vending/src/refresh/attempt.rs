@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use tokend_model::{
-    Credential, Presentation, RawTokenAnswer, Secret, TokenAnswer, TokenFailure, TokenFailureKind,
+    Connection, ConnectionConfig, Credential, Presentation, RawTokenAnswer, Secret, TokenAnswer,
+    TokenFailure, TokenFailureKind,
     ports::{Claim, Claimed, JournalPage, Orphan, Registration},
 };
 use tokio::time::{Instant, timeout};
@@ -20,6 +21,8 @@ pub(crate) struct Attempt {
     pub(crate) cause: RenewalCause,
     pub(crate) claimed: Claimed,
     pub(crate) claiming: Instant,
+    /// Whether the answer told another connection config, which the subject has by now.
+    pub(crate) learned: bool,
 }
 
 /// A page of the journal and whether the answer is on it.
@@ -52,6 +55,7 @@ impl Attempt {
         Registration {
             connector: &self.subject.connector,
             connection_config: &self.subject.connection.connection_config,
+            token: self.subject.connection.token_kind(),
         }
     }
 }
@@ -89,6 +93,7 @@ impl Vending {
             let failure = match self.call(&attempt, &token, asserted, &pass).await? {
                 Outcome::Answered(answer, page) => {
                     pass.answered();
+                    attempt.learned = learn(&mut attempt.subject.connection, &answer.captured);
                     let renewed = succeed(&base, *answer);
                     return self.store_renewed(attempt, renewed, Some(page)).await;
                 }
@@ -338,6 +343,20 @@ pub(crate) fn succeed(base: &Credential, answer: TokenAnswer) -> Credential {
         scopes: answer.scopes.unwrap_or_else(|| base.scopes.clone()),
         receive_time: answer.receive_time,
     }
+}
+
+/// Takes over what an answer tells for the connection config; whether that is another one then.
+pub(crate) fn learn(connection: &mut Connection, captured: &ConnectionConfig) -> bool {
+    let config = &mut connection.connection_config;
+    let news = |(name, value): &(&String, &String)| config.get(*name) != Some(*value);
+    let learned: ConnectionConfig = captured
+        .iter()
+        .filter(news)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let changed = !learned.is_empty();
+    config.extend(learned);
+    changed
 }
 
 pub(crate) fn not_tried(kind: TokenFailureKind, why: &str) -> TokenFailure {

@@ -32,10 +32,12 @@ impl Vending {
         let deadline = asserted + self.shared.options.claim_time_to_live;
         let server = &self.shared.ports.authorization_server;
         let scopes = &attempt.subject.credential.scopes;
+        let redirect_uri = self.redirect_uri(&attempt.subject.connector);
         let mut call = std::pin::pin!(server.redeem_refresh_token(
             attempt.registration(),
             refresh_token,
-            scopes
+            scopes,
+            &redirect_uri,
         ));
         let in_time = async {
             match timeout_at(deadline, call.as_mut()).await {

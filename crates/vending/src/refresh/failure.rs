@@ -106,6 +106,7 @@ impl Vending {
             health: RefreshHealth {
                 consecutive_failures: failures,
                 last_failure: Some(reason.to_owned()),
+                last_failure_time: Some(now),
                 retry_time: Some(retry_time),
                 accused_time,
                 uncertain_since,

@@ -6,7 +6,10 @@ use tokend_model::{
     ports::{Claim, CommitOutcome, JournaledAnswer, Registration, Renewed, StorageError},
 };
 
-use super::{attempt::succeed, until_stored};
+use super::{
+    attempt::{learn, succeed},
+    until_stored,
+};
 use crate::{Error, Vending};
 
 impl Vending {
@@ -55,6 +58,7 @@ impl Vending {
         let registration = Registration {
             connector: &connector,
             connection_config: &connection.connection_config,
+            token: connection.token_kind(),
         };
         let server = &self.shared.ports.authorization_server;
         let answer = match server.read_refresh_answer(registration, &answer).await {
@@ -87,8 +91,7 @@ impl Vending {
             .await?;
         tracing::info!(id = %claim.connection_id, ?outcome, "a journaled answer was recovered");
         if outcome == CommitOutcome::Gone && self.may_call_providers().is_ok() {
-            let config = &connection.connection_config;
-            self.revoke_at_provider(&connector, config, &renewed.credential)
+            self.revoke_at_provider(registration, &renewed.credential)
                 .await;
         }
         page.discard().await;
@@ -103,12 +106,15 @@ impl Vending {
         answer: TokenAnswer,
     ) -> Renewed {
         let facts = self.facts(connection);
+        let mut connection = connection.clone();
+        let learned = learn(&mut connection, &answer.captured);
         let credential = match base {
             Some(base) => succeed(base, answer),
             None => succeed(&without_secrets(claim, &answer), answer),
         };
         Renewed {
-            renewal_time: self.renewal_time(&facts, connection, &credential),
+            renewal_time: self.renewal_time(&facts, &connection, &credential),
+            connection_config: learned.then_some(connection.connection_config),
             supersedes_at_once: !facts.access_token_survives_refresh,
             credential,
         }

@@ -108,9 +108,7 @@ impl Vending {
                     .cache
                     .forget_connection(&attempt.claim().connection_id);
                 // Disconnected meanwhile: nothing may stay alive at the provider.
-                let Attempt { subject, .. } = attempt;
-                let config = &subject.connection.connection_config;
-                self.revoke_at_provider(&subject.connector, config, &renewed.credential)
+                self.revoke_at_provider(attempt.registration(), &renewed.credential)
                     .await;
             }
         }
@@ -122,9 +120,12 @@ impl Vending {
 
     fn renewed(&self, attempt: &Attempt, credential: Credential) -> Renewed {
         let facts = &attempt.subject.facts;
+        let config = &attempt.subject.connection.connection_config;
         Renewed {
+            connection_config: attempt.learned.then(|| config.clone()),
             renewal_time: self.renewal_time(facts, &attempt.subject.connection, &credential),
-            supersedes_at_once: !facts.access_token_survives_refresh,
+            // With the token before goes the config that it came with.
+            supersedes_at_once: !facts.access_token_survives_refresh || attempt.learned,
             credential,
         }
     }

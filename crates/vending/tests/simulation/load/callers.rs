@@ -35,6 +35,7 @@ pub(crate) fn target(subject: usize) -> Target {
         connector: ConnectorRef::AppUser(connector_id()),
         owner: owner(subject),
         label: Label::default_label(),
+        token: String::new(),
     }
 }
 

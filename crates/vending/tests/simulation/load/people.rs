@@ -1,10 +1,10 @@
 //! An operator who deletes and reconnects, and a user who takes the consent back at the provider.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokend_model::{
-    Account, AppUserId, ConnectionConfig, ConnectionId, Connector, ConnectorId, ConnectorKind,
-    CredentialSource, Expiry, Label, Owner, Secret, TokenAnswer, WorkspaceName,
+    Account, AccountChange, AppUserId, ConnectionConfig, ConnectionId, Connector, ConnectorId,
+    ConnectorKind, CredentialSource, Expiry, Label, Owner, Secret, TokenAnswer, WorkspaceName,
     ports::NewConnection,
 };
 
@@ -58,6 +58,7 @@ pub(crate) fn consent(world: &World, subject: usize) {
             refresh_expire_time: None,
             scopes: None,
             captured: ConnectionConfig::default(),
+            others: BTreeMap::new(),
             receive_time: now,
         };
         (answer, issued.grant)
@@ -76,10 +77,12 @@ pub(crate) fn consent(world: &World, subject: usize) {
         connection_config: ConnectionConfig::default(),
         answer,
         source: CredentialSource::Authorization,
+        tags: None,
         scopes: Vec::new(),
         keep_refresh_token: false,
         renewal_time: Some(now + chrono::TimeDelta::from_std(lifetime).unwrap_or_default()),
         authorization: None,
+        siblings: None,
     };
     let connection = world.tables().connect(&new, now);
     world
@@ -147,10 +150,12 @@ fn connector(world: &World, subject: usize) -> Connector {
         display_name: String::new(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: None,
+        other_client_secrets: Vec::new(),
         scopes: Vec::new(),
         connection_config: ConnectionConfig::default(),
         return_urls: Vec::new(),
         disabled: false,
+        account_change: AccountChange::default(),
         version: 1,
         create_time: world.now(),
         update_time: world.now(),

@@ -1,12 +1,13 @@
 //! What is done to both databases. Times are given from the moment on that it is done.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::TimeDelta;
 use tokend_model::{
-    Account, AppUserId, ConnectionConfig, ConnectionId, ConnectionStatus, Connector, ConnectorId,
-    ConnectorKind, Credential, CredentialSource, Expiry, Generation, IntegrationTypeName, Label,
-    Owner, RefreshHealth, Secret, Timestamp, TokenAnswer, WorkspaceName,
+    Account, AccountChange, AppUserId, ConnectionConfig, ConnectionId, ConnectionStatus, Connector,
+    ConnectorId, ConnectorKind, Credential, CredentialSource, Expiry, Generation,
+    IntegrationTypeName, Label, Owner, RefreshHealth, Secret, Timestamp, TokenAnswer,
+    WorkspaceName,
     ports::{
         Claim, ClaimRequest, ClientRegistration, NewConnection, RefreshFailure, Renewed, Share,
     },
@@ -67,6 +68,7 @@ impl Failing {
             health: RefreshHealth {
                 consecutive_failures: self.failures,
                 last_failure: Some("PROVIDER_UNAVAILABLE".to_owned()),
+                last_failure_time: Some(now),
                 retry_time: after(now, self.retry),
                 accused_time: after(now, self.accused),
                 uncertain_since: after(now, self.uncertain),
@@ -111,10 +113,12 @@ pub(super) fn connector(workspace: &WorkspaceName) -> Connector {
         display_name: String::new(),
         client_id: "client".to_owned(),
         client_secret: None,
+        other_client_secrets: Vec::new(),
         scopes: Vec::new(),
         connection_config: ConnectionConfig::default(),
         return_urls: Vec::new(),
         disabled: false,
+        account_change: AccountChange::default(),
         version: 1,
         create_time: fixed_time(),
         update_time: fixed_time(),
@@ -146,13 +150,16 @@ pub(super) fn consent(
             refresh_expire_time: refreshable.then(fixed_time),
             scopes: None,
             captured: ConnectionConfig::default(),
+            others: BTreeMap::new(),
             receive_time: fixed_time(),
         },
         source: CredentialSource::Authorization,
+        tags: None,
         scopes: vec![format!("scope-{number}")],
         keep_refresh_token: keeps,
         renewal_time: None,
         authorization: None,
+        siblings: None,
     }
 }
 
@@ -169,6 +176,7 @@ pub(super) fn renewed(number: usize, rotated: bool, supersedes_at_once: bool) ->
             scopes: Vec::new(),
             receive_time: fixed_time(),
         },
+        connection_config: None,
         renewal_time: None,
         supersedes_at_once,
     }

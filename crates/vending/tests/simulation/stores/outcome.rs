@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokend_model::{
     Connection, Credential, Generation, Timestamp,
-    ports::{ClaimOutcome, CommitOutcome, DueRenewal, KeptGeneration, Orphan},
+    ports::{ClaimOutcome, CommitOutcome, DueRenewal, Ended, KeptGeneration, Orphan},
 };
 
 /// Longer than a sequence, in seconds.
@@ -19,7 +19,7 @@ type Found = Option<(Connection, Option<Credential>)>;
 pub(super) enum Outcome {
     Done,
     Connected(Box<Connection>),
-    Ended(Box<Found>),
+    Ended(Ended),
     Claim(Box<ClaimOutcome>),
     Beats(bool),
     Commit(CommitOutcome),
@@ -44,7 +44,7 @@ impl Outcome {
                 Self::Connected(connection)
             }
             Self::Ended(mut found) => {
-                if let Some((connection, _)) = found.as_mut() {
+                for (connection, _) in &mut found {
                     round_connection(connection, now);
                 }
                 Self::Ended(found)

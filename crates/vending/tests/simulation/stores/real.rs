@@ -33,11 +33,11 @@ pub(super) async fn perform(storage: &Storage, operation: &Operation, now: Times
         }
         Operation::Delete(workspace, id) => {
             let ended = Connections::delete(storage, &workspace, &id).await;
-            Outcome::Ended(Box::new(ended.unwrap()))
+            Outcome::Ended(ended.unwrap())
         }
         Operation::Revoke(workspace, id) => {
             let ended = storage.revoke(&workspace, &id, "BY_USER").await;
-            Outcome::Ended(Box::new(ended.unwrap()))
+            Outcome::Ended(ended.unwrap())
         }
         Operation::Claim(request) => {
             Outcome::Claim(Box::new(storage.claim(&request).await.unwrap()))

@@ -23,11 +23,9 @@ pub(super) fn perform(tables: &mut Tables, operation: &Operation, now: Timestamp
             new.renewal_time = after(now, renewal);
             Outcome::Connected(Box::new(tables.connect(&new, fixed_time())))
         }
-        Operation::Delete(workspace, id) => {
-            Outcome::Ended(Box::new(tables.delete(&workspace, &id, now)))
-        }
+        Operation::Delete(workspace, id) => Outcome::Ended(tables.delete(&workspace, &id, now)),
         Operation::Revoke(workspace, id) => {
-            Outcome::Ended(Box::new(tables.revoke(&workspace, &id, "BY_USER", now)))
+            Outcome::Ended(tables.revoke(&workspace, &id, "BY_USER", now))
         }
         Operation::Claim(request) => Outcome::Claim(Box::new(tables.claim(&request, now))),
         Operation::Heartbeat(claim, longer) => {

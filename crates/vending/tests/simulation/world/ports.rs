@@ -4,6 +4,7 @@ mod authorization_server;
 mod catalogue;
 mod connections;
 mod connectors;
+mod operators;
 mod refreshes;
 
 use std::sync::Arc;
@@ -48,7 +49,10 @@ pub(crate) fn of(world: &Arc<World>, process: &Arc<Process>) -> Ports {
         changes: database.clone(),
         deployment_guard: Arc::new(Ours),
         authorizations: database.clone(),
-        integration_overrides: database,
+        integration_overrides: database.clone(),
+        staged_imports: database.clone(),
+        housekeeping: database.clone(),
+        statistics: database,
     }
 }
 

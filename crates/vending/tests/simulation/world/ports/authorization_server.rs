@@ -1,12 +1,15 @@
 //! The token endpoint over the network: answers that are slow, lost, refused, or none at all.
 
-use std::{ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use tokend_model::{
-    Account, Credential, Expiry, RawTokenAnswer, Secret, TokenAnswer, TokenFailure,
+    ConnectionConfig, Credential, Expiry, RawTokenAnswer, Secret, TokenAnswer, TokenFailure,
     TokenFailureKind,
-    ports::{AuthorizationServer, AuthorizeUrl, InvalidRegistration, Registration},
+    ports::{
+        AuthorizationServer, AuthorizeUrl, DeviceAnswer, DeviceAuthorization, DiscoveryFailure,
+        Identified, InvalidRegistration, Registration, UnusableRegistration,
+    },
 };
 use tokio::{sync::oneshot, time::timeout};
 use zeroize::Zeroizing;
@@ -57,19 +60,19 @@ enum Loss {
 
 #[async_trait]
 impl AuthorizationServer for TokenEndpoint {
-    fn authorize_url(
+    async fn authorize_url(
         &self,
         _registration: Registration<'_>,
         _scopes: &[String],
         _redirect_uri: &str,
-    ) -> Result<AuthorizeUrl, InvalidRegistration> {
-        Err(InvalidRegistration("not simulated".to_owned()))
+    ) -> Result<AuthorizeUrl, UnusableRegistration> {
+        Err(InvalidRegistration("not simulated".to_owned()).into())
     }
 
-    fn token_endpoint(
+    async fn token_endpoint(
         &self,
         registration: Registration<'_>,
-    ) -> Result<String, InvalidRegistration> {
+    ) -> Result<String, UnusableRegistration> {
         let host = registration.connection_config.get(ELSEWHERE);
         let host = host.map_or("provider", String::as_str);
         Ok(format!("https://{host}.example.com/token"))
@@ -85,11 +88,37 @@ impl AuthorizationServer for TokenEndpoint {
         Err(failure(TokenFailureKind::NotSent, "not simulated"))
     }
 
+    async fn obtain(
+        &self,
+        _registration: Registration<'_>,
+        _subject_token: Option<&Secret>,
+        _scopes: &[String],
+    ) -> Result<TokenAnswer, TokenFailure> {
+        Err(failure(TokenFailureKind::NotSent, "not simulated"))
+    }
+
+    async fn request_device_code(
+        &self,
+        _registration: Registration<'_>,
+        _scopes: &[String],
+    ) -> Result<DeviceAuthorization, TokenFailure> {
+        Err(failure(TokenFailureKind::NotSent, "not simulated"))
+    }
+
+    async fn redeem_device_code(
+        &self,
+        _registration: Registration<'_>,
+        _device_code: &Secret,
+    ) -> Result<DeviceAnswer, TokenFailure> {
+        Err(failure(TokenFailureKind::NotSent, "not simulated"))
+    }
+
     async fn redeem_refresh_token(
         &self,
         registration: Registration<'_>,
         refresh_token: &Secret,
         _scopes: &[String],
+        _redirect_uri: &str,
     ) -> Result<RawTokenAnswer, TokenFailure> {
         if let Some(host) = registration.connection_config.get(ELSEWHERE) {
             elsewhere(host).await?;
@@ -161,12 +190,20 @@ impl AuthorizationServer for TokenEndpoint {
         Ok(true)
     }
 
+    async fn discover(
+        &self,
+        _registration: Registration<'_>,
+        _access_token: &Secret,
+    ) -> Result<ConnectionConfig, DiscoveryFailure> {
+        Ok(ConnectionConfig::new())
+    }
+
     async fn identify(
         &self,
         _registration: Registration<'_>,
         _access_token: &Secret,
-    ) -> Result<Account, TokenFailure> {
-        Ok(Account::default())
+    ) -> Result<Identified, TokenFailure> {
+        Ok(Identified::default())
     }
 }
 
@@ -352,7 +389,8 @@ fn read(answer: &RawTokenAnswer) -> Result<TokenAnswer, TokenFailure> {
         expiry: Expiry::At(answer.receive_time + chrono::TimeDelta::seconds(expires_in)),
         refresh_expire_time: None,
         scopes: None,
-        captured: tokend_model::ConnectionConfig::default(),
+        captured: ConnectionConfig::new(),
+        others: BTreeMap::new(),
         receive_time: answer.receive_time,
     })
 }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokend_model::{
-    Capabilities, ConnectionConfig, Connector, IntegrationType, IntegrationTypeName,
-    InvalidConnectionConfig, RefreshFacts, ScopeSets, WorkspaceName,
+    ApiFacts, Capabilities, ConnectionConfig, Connector, GrantType, IntegrationType,
+    IntegrationTypeName, InvalidConnectionConfig, RefreshFacts, ScopeSets, WorkspaceName,
     ports::{Catalogue, InvalidDefinition},
 };
 
@@ -44,6 +44,12 @@ impl Catalogue for OneType {
                 capabilities: Capabilities::default(),
                 scopes: ScopeSets::default(),
                 connection_config_fields: Vec::new(),
+                aliases: Vec::new(),
+                grant_type: GrantType::default(),
+                device_authorization: false,
+                static_credential: None,
+                other_tokens: Vec::new(),
+                api: ApiFacts::default(),
             })
         })
     }
@@ -77,6 +83,24 @@ impl Catalogue for OneType {
     fn check_connection_config(
         &self,
         _connector: &Connector,
+        given: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        Ok(given.clone())
+    }
+
+    fn learn_from_callback(
+        &self,
+        _workspace: &WorkspaceName,
+        _name: &IntegrationTypeName,
+        _parameters: &BTreeMap<String, String>,
+    ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
+        Ok(ConnectionConfig::new())
+    }
+
+    fn check_learned_config(
+        &self,
+        _workspace: &WorkspaceName,
+        _name: &IntegrationTypeName,
         given: &BTreeMap<String, String>,
     ) -> Result<ConnectionConfig, InvalidConnectionConfig> {
         Ok(given.clone())

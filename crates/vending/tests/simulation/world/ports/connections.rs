@@ -7,8 +7,8 @@ use tokend_model::{
     Account, Connection, ConnectionFilter, ConnectionId, ConnectionUse, ConnectorId, Credential,
     Label, Owner, Timestamp, WorkspaceName,
     ports::{
-        Changes, ChangesSeen, Connections, DueRenewal, Imported, KeptGeneration, NewConnection,
-        Page, Renewals, Share, StorageError,
+        Changes, ChangesSeen, Connections, DueRenewal, Ended, Imported, KeptGeneration,
+        NewConnection, Page, Renewals, Share, StorageError,
     },
 };
 
@@ -24,6 +24,7 @@ impl Connections for Database {
         connector_id: &ConnectorId,
         owner: &Owner,
         label: &Label,
+        _token: &str,
     ) -> Result<Found, StorageError> {
         self.0
             .statement("find", |tables, _| {
@@ -57,7 +58,7 @@ impl Connections for Database {
         owner: &Owner,
         label: &Label,
     ) -> Result<Option<Connection>, StorageError> {
-        let found = self.find(workspace, connector_id, owner, label).await?;
+        let found = self.find(workspace, connector_id, owner, label, "").await?;
         Ok(found.map(|(connection, _)| connection))
     }
 
@@ -107,13 +108,13 @@ impl Connections for Database {
         &self,
         workspace: &WorkspaceName,
         id: &ConnectionId,
-    ) -> Result<Found, StorageError> {
+    ) -> Result<Ended, StorageError> {
         let world = &self.0.world;
         let deleted = self
             .0
             .statement("delete", |tables, now| {
                 let deleted = tables.delete(workspace, id, now);
-                if deleted.is_some() {
+                if !deleted.is_empty() {
                     world.note_deleted(id, now);
                 }
                 deleted
@@ -128,7 +129,7 @@ impl Connections for Database {
         workspace: &WorkspaceName,
         id: &ConnectionId,
         reason: &str,
-    ) -> Result<Found, StorageError> {
+    ) -> Result<Ended, StorageError> {
         let revoked = self
             .0
             .statement("revoke", |tables, now| {

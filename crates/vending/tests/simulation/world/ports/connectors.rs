@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use tokend_model::{
     Authorization, AuthorizationId, AuthorizationState, Completion, Connector, ConnectorChange,
-    ConnectorId, IntegrationTypeName, Label, Owner, PendingCode, TicketUse, Timestamp,
-    WorkspaceName,
+    ConnectorId, IntegrationTypeName, Label, Owner, PendingCode, PendingDevice, TicketUse,
+    Timestamp, TokenAnswer, WorkspaceName,
     ports::{Authorizations, Connectors, IntegrationOverrides, Page, ReturnedState, StorageError},
 };
 
@@ -75,6 +75,15 @@ impl Authorizations for Database {
         Err(StorageError::Exists)
     }
 
+    async fn insert_device(
+        &self,
+        _authorization: &Authorization,
+        _completion_hash: &[u8],
+        _device: &PendingDevice,
+    ) -> Result<(), StorageError> {
+        Err(StorageError::Exists)
+    }
+
     async fn get(
         &self,
         _workspace: &WorkspaceName,
@@ -129,6 +138,33 @@ impl Authorizations for Database {
         _reason: &str,
     ) -> Result<(), StorageError> {
         Ok(())
+    }
+
+    async fn put_off(
+        &self,
+        _workspace: &WorkspaceName,
+        _id: &AuthorizationId,
+        _device: &PendingDevice,
+    ) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    async fn hold(
+        &self,
+        _workspace: &WorkspaceName,
+        _id: &AuthorizationId,
+        _answer: &TokenAnswer,
+        _reason: &str,
+    ) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    async fn abandoned(
+        &self,
+        _deadline: Timestamp,
+        _limit: u64,
+    ) -> Result<Vec<(Authorization, TokenAnswer)>, StorageError> {
+        Ok(Vec::new())
     }
 
     async fn expire(&self, _deadline: Timestamp, _reason: &str) -> Result<u64, StorageError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokend_model::{
     Connection, ConnectionId, ConnectionStatus, ConnectionUse, ConnectorId, Credential, Generation,
     Label, Owner, RefreshHealth, Timestamp, WorkspaceName,
-    ports::{Imported, KeptGeneration, NewConnection},
+    ports::{Ended, Imported, KeptGeneration, NewConnection},
 };
 
 use super::{Row, Tables};
@@ -127,11 +127,13 @@ impl Tables {
         workspace: &WorkspaceName,
         id: &ConnectionId,
         now: Timestamp,
-    ) -> Option<Found> {
-        let found = self.get(workspace, id)?;
+    ) -> Ended {
+        let Some(found) = self.get(workspace, id) else {
+            return Ended::new();
+        };
         self.rows.remove(id);
         self.note_change(workspace, id, now);
-        Some(found)
+        vec![found]
     }
 
     pub(crate) fn revoke(
@@ -140,8 +142,10 @@ impl Tables {
         id: &ConnectionId,
         reason: &str,
         now: Timestamp,
-    ) -> Option<Found> {
-        let row = self.row_mut(workspace, id)?;
+    ) -> Ended {
+        let Some(row) = self.row_mut(workspace, id) else {
+            return Ended::new();
+        };
         row.connection.status = ConnectionStatus::Revoked;
         row.connection.status_reason = reason.to_owned();
         row.connection.renewal_time = None;
@@ -150,7 +154,7 @@ impl Tables {
         row.orphans.clear();
         row.close_claims();
         self.note_change(workspace, id, now);
-        Some(found)
+        vec![found]
     }
 
     pub(crate) fn record_uses(&mut self, uses: &[ConnectionUse]) {
@@ -177,6 +181,11 @@ fn new_connection(
         integration_type: new.integration_type.clone(),
         owner: new.owner.clone(),
         label: new.label.clone(),
+        token: String::new(),
+        tags: match (&new.tags, existing) {
+            (Some(given), _) => given.clone(),
+            (None, there) => there.map(|there| there.tags.clone()).unwrap_or_default(),
+        },
         status: ConnectionStatus::Authorized,
         status_reason: String::new(),
         account: new.account.clone(),
