@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, header};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use tokend_catalog::{ErrorMeaning, Errors};
 use tokend_model::{Timestamp, TokenFailure, TokenFailureKind};
 
@@ -112,6 +112,7 @@ fn report(body: &Value, errors: &Errors) -> Report {
         (Some(code), _) => Report::Code(code),
         (None, None | Some(Value::Null | Value::Bool(false))) => Report::Nothing,
         (None, Some(Value::String(empty))) if empty.is_empty() => Report::Nothing,
+        (None, Some(Value::Number(code))) if is_zero(code) => Report::Nothing,
         (None, Some(_)) => Report::Unnamed,
     }
 }
@@ -119,9 +120,14 @@ fn report(body: &Value, errors: &Errors) -> Report {
 fn code(value: &Value) -> Option<String> {
     match value {
         Value::String(code) if !code.is_empty() => Some(code.clone()),
-        Value::Number(code) => Some(code.to_string()),
+        Value::Number(code) if !is_zero(code) => Some(code.to_string()),
         _ => None,
     }
+}
+
+/// Who numbers errors counts from one; zero stands for none.
+fn is_zero(code: &Number) -> bool {
+    code.as_i64() == Some(0)
 }
 
 fn by_definition(status: u16, errors: &Errors) -> Option<TokenFailureKind> {

@@ -38,7 +38,7 @@ fn after(seconds: i64) -> Expiry {
 async fn what_can_be_understood_is() -> Outcome {
     let ten_years = after(315_360_000);
     // Members beside the access token, and the expiry, refresh token and scopes that they mean.
-    let cases: [(&str, Expiry, bool, Option<&[&str]>); 30] = [
+    let cases: [(&str, Expiry, bool, Option<&[&str]>); 31] = [
         ("", Expiry::Unknown, false, None),
         (r#""expires_in":3600"#, after(3600), false, None),
         (r#""expires_in":"3600""#, after(3600), false, None),

@@ -103,7 +103,8 @@ pub(crate) async fn claim(
         ..
     } = circumstances;
     let held = earlier.as_ref().and_then(|standing| {
-        let remaining = standing.remaining(&request.holder, request.takeover, now);
+        let doubted = current.uncertain_since;
+        let remaining = standing.remaining(&request.holder, request.takeover, doubted, now);
         // Without its own: what is dead does not come back.
         let away = before_return.filter(|_| standing.may_be_alive(&request.holder));
         remaining.max(away)

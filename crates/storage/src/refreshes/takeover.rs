@@ -25,20 +25,24 @@ impl Standing {
         self.state == CLAIM_OPEN
     }
 
-    /// How long the claim is still its holder's; `None` if `asker` may take it now.
+    /// How long the claim is still its holder's; `None` if `asker` may take it now. `doubted` is when the first attempt
+    /// on the same refresh token began whose outcome nobody knows.
     pub(crate) fn remaining(
         &self,
         asker: &Holder,
         rule: TakeoverRule,
+        doubted: Option<i64>,
         now: i64,
     ) -> Option<Duration> {
         // A dead holder's request may still be carried out: that matters where a second redemption does.
-        let dead = self.is_earlier_life_of(asker) && rule.silence.is_some();
+        let dead = self.is_earlier_life_of(asker)
+            && rule.silence.is_some()
+            && self.is_in_time(rule, doubted, now);
         if !self.is_open() || dead {
             return None;
         }
         let free_at = self
-            .given_up_at(rule, now)
+            .given_up_at(rule, doubted, now)
             .map_or(self.deadline_at, |time| time.min(self.deadline_at));
         time_left(now, free_at)
     }
@@ -49,15 +53,21 @@ impl Standing {
     }
 
     /// When silence is enough, unless the attempt is too old by then.
-    fn given_up_at(&self, rule: TakeoverRule, now: i64) -> Option<i64> {
+    fn given_up_at(&self, rule: TakeoverRule, doubted: Option<i64>, now: i64) -> Option<i64> {
         let silent_at = self
             .heartbeat_at
             .saturating_add(whole_milliseconds(rule.silence?))
             .max(now);
-        let in_time = rule.only_within.is_none_or(|within| {
-            silent_at.saturating_sub(self.started_at) < whole_milliseconds(within)
-        });
-        in_time.then_some(silent_at)
+        self.is_in_time(rule, doubted, silent_at)
+            .then_some(silent_at)
+    }
+
+    /// Whether the provider's window is still open then: it opened with the first attempt that may have got there, and
+    /// that one's answer may be in a journal that is only now being read.
+    fn is_in_time(&self, rule: TakeoverRule, doubted: Option<i64>, time: i64) -> bool {
+        let began = doubted.map_or(self.started_at, |doubted| doubted.min(self.started_at));
+        rule.only_within
+            .is_none_or(|within| time.saturating_sub(began) < whole_milliseconds(within))
     }
 
     /// Only one process at a time can be a replica: the one before is dead.

@@ -211,8 +211,11 @@ async fn a_main_one_is_kept_while_a_sibling_lives(rig: Rig) {
     let new = stored(&rig, &["user"]).await;
     let end = "UPDATE connections SET status = 'ERROR', ended_time = 0";
     let reap = async || {
-        let reaped = rig.storage.reap_connections(&workspace(), MINUTE, 9, false);
-        reaped.await.unwrap().len()
+        let reaped = rig
+            .storage
+            .reap_connections(&workspace(), MINUTE, 9, false)
+            .await;
+        reaped.unwrap().len()
     };
     assert_eq!(rig.execute(&format!("{end} WHERE token = ''")).await, 1);
     assert_eq!(reap().await, 0);

@@ -96,14 +96,12 @@ impl Fleet {
         let renewing = async {
             loop {
                 let _ = vending.renew_due().await;
-                let pause = match self.world.is_calm() {
-                    true => self.world.dice.milliseconds(3000..15_000),
-                    false => self
-                        .world
-                        .dice
-                        .milliseconds(self.world.plan.scheduler_pause()),
+                let plan = &self.world.plan;
+                let pause = match self.world.is_calm() && !plan.has_short_window() {
+                    true => 3000..15_000,
+                    false => plan.scheduler_pause(),
                 };
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(self.world.dice.milliseconds(pause)).await;
             }
         };
         match self.world.plan.operator {

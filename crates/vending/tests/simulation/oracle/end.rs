@@ -46,7 +46,8 @@ impl World {
                 if status != ConnectionStatus::Error {
                     self.violated("P-14", &format!("{said} though its user ended it"));
                 }
-                if refusals > 12 {
+                // One whose process died before it wrote it down is asked for once more.
+                if u64::from(refusals) > 20 + self.oracle.counts.crashes.load(Ordering::Relaxed) {
                     self.violated("P-14", &format!("{id} was refused {refusals} times"));
                 }
             }
@@ -98,7 +99,7 @@ impl World {
                 let reached = answer.delivered_to.as_ref();
                 let alive = reached.is_some_and(|process| !process.is_dead());
                 let grant = &provider.grants[answer.grant];
-                let revoked = grant.end == Some(GrantEnd::Revoked);
+                let revoked = grant.end == Some(GrantEnd::Revoked) || grant.out_of_reach;
                 answer.refresh_token.is_some()
                     && answer.stored.is_none()
                     && (alive || answer.journaled)

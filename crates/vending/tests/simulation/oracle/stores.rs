@@ -10,6 +10,7 @@ use tokend_model::{
 use super::Pause;
 use crate::world::{
     World,
+    provider::Grant,
     tables::{Row, Tables},
 };
 
@@ -108,11 +109,14 @@ impl World {
         };
         let known = row.orphans.iter().map(|late| &late.orphan.credential);
         let provider = self.provider();
+        // What an earlier consent brought is nothing to go on with once its user has consented anew.
+        let of_connection = |grant: &Grant| grant.connection.as_ref() == Some(id);
+        let newest = provider.grants.iter().rposition(of_connection);
         let living = known
             .chain(row.present())
             .filter_map(|credential| credential.refresh_token.as_ref())
             .map(Secret::expose)
-            .find(|token| provider.accepts(token, now))
+            .find(|token| provider.grant_of(token) == newest && provider.accepts(token, now))
             .map(str::to_owned);
         drop(provider);
         if let Some(token) = living {

@@ -179,12 +179,16 @@ impl AuthorizationServer for TokenEndpoint {
         let wire = &self.0;
         wire.enter("revoke").await;
         wire.travel(1..500).await;
-        if wire.world.provider_is_away() {
-            return Err(failure(TokenFailureKind::NotSent, "away"));
-        }
         let token = credential.refresh_token.as_ref().map(Secret::expose);
         let mut provider = wire.world.provider();
-        if let Some(grant) = token.and_then(|token| provider.grant_of(token)) {
+        let grant = token.and_then(|token| provider.grant_of(token));
+        if wire.world.provider_is_away() {
+            if let Some(grant) = grant {
+                provider.grants[grant].out_of_reach = true;
+            }
+            return Err(failure(TokenFailureKind::NotSent, "away"));
+        }
+        if let Some(grant) = grant {
             provider.end_grant(grant, GrantEnd::Revoked);
         }
         Ok(true)
@@ -227,8 +231,11 @@ impl TokenEndpoint {
         if world.kills(world.plan.faults.crash * 4.0) {
             let moment = world.dice.milliseconds(0..600);
             tokio::time::sleep(moment).await;
-            self.0.note("call", format_args!("KILLED during"));
-            self.0.kill();
+            // Another may have died meanwhile.
+            if world.kills(1.0) {
+                self.0.note("call", format_args!("KILLED during"));
+                self.0.kill();
+            }
         }
         process.runs().await;
         self.0.leave("call").await;

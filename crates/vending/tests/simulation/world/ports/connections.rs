@@ -167,9 +167,21 @@ impl Renewals for Database {
         share: Share,
         enough: &[WorkspaceName],
     ) -> Result<Vec<DueRenewal>, StorageError> {
+        let world = &self.0.world;
+        let (replica, number) = (self.0.process.replica, self.0.process.number);
         self.0
             .statement("take due", |tables, now| {
-                tables.take_due(share, enough, now)
+                let taken = tables.take_due(share, enough, now);
+                for due in &taken {
+                    world.trace.write(|| {
+                        let id = &due.connection_id;
+                        format!(
+                            "r{replica}/{number} takes {id}, due again at {}",
+                            due.next_time
+                        )
+                    });
+                }
+                taken
             })
             .await
     }

@@ -19,6 +19,8 @@ pub(crate) struct Grant {
     pub(crate) depth_since: Timestamp,
     /// When the provider last refused it without cause.
     pub(crate) spurious_refusal: Option<Timestamp>,
+    /// Whether revoking it was tried while the provider was away: that is not tried again.
+    pub(crate) out_of_reach: bool,
     /// Refusals since the user ended it.
     pub(crate) refusals_after_end: u32,
 }
@@ -79,6 +81,7 @@ impl Grant {
             depth: 0,
             depth_since: now,
             spurious_refusal: None,
+            out_of_reach: false,
             refusals_after_end: 0,
         }
     }

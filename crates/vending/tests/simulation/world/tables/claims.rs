@@ -22,7 +22,8 @@ impl Tables {
         };
         let earlier = row.claim.as_ref();
         let held = earlier.filter(|_| !granted_twice).and_then(|standing| {
-            let remaining = standing.remaining(&request.holder, request.takeover, now);
+            let doubted = row.connection.refresh_health.uncertain_since;
+            let remaining = standing.remaining(&request.holder, request.takeover, doubted, now);
             let away = before_return.filter(|_| standing.may_be_alive(&request.holder));
             remaining.max(away)
         });

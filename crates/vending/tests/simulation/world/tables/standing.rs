@@ -69,13 +69,18 @@ impl Standing {
         &self,
         asker: &Holder,
         rule: TakeoverRule,
+        doubted: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Duration> {
-        let dead = self.is_earlier_life_of(asker) && rule.silence.is_some();
+        let dead = self.is_earlier_life_of(asker)
+            && rule.silence.is_some()
+            && self.is_in_time(rule, doubted, now);
         if !self.is_open() || dead {
             return None;
         }
-        let given_up = self.given_up_at(rule, now).unwrap_or(self.deadline);
+        let given_up = self
+            .given_up_at(rule, doubted, now)
+            .unwrap_or(self.deadline);
         time_left(now, given_up.min(self.deadline))
     }
 
@@ -84,12 +89,21 @@ impl Standing {
         self.is_open() && !self.is_earlier_life_of(asker)
     }
 
-    fn given_up_at(&self, rule: TakeoverRule, now: Timestamp) -> Option<Timestamp> {
+    fn given_up_at(
+        &self,
+        rule: TakeoverRule,
+        doubted: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let silent_at = (self.heartbeat + delta(rule.silence?)).max(now);
-        let in_time = rule
-            .only_within
-            .is_none_or(|within| silent_at - self.started < delta(within));
-        in_time.then_some(silent_at)
+        self.is_in_time(rule, doubted, silent_at)
+            .then_some(silent_at)
+    }
+
+    fn is_in_time(&self, rule: TakeoverRule, doubted: Option<Timestamp>, time: Timestamp) -> bool {
+        let began = doubted.map_or(self.started, |doubted| doubted.min(self.started));
+        rule.only_within
+            .is_none_or(|within| time - began < delta(within))
     }
 
     fn is_earlier_life_of(&self, asker: &Holder) -> bool {
