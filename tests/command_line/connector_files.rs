@@ -102,7 +102,7 @@ async fn a_malformed_file_is_told_with_file_and_line_and_nothing_is_changed() {
             "slack.json",
             "{\n  \"clientId\": \"a\",\n  \"scope\": []\n}",
             3,
-            "allowed are $schema, integrationType, connectorId",
+            "did you mean 'scopes'?",
         ),
         (
             "slack.json",
@@ -204,6 +204,26 @@ async fn a_type_that_does_not_read_is_told_with_file_and_line() {
 }
 
 #[tokio::test]
+async fn a_type_of_a_built_in_s_name_is_said_to_replace_it() {
+    let simulator = Simulator::start(SimulatorOptions::default()).await.unwrap();
+    let mut home = Home::new();
+    let _served = home.serve().await;
+    write_connectors(&home, &simulator);
+    home.write("connectors/slack.toml", &definition(simulator.base_url()));
+    let planned = home.succeed(&["connectors", "push", "--dry-run"]).await;
+    let replacing: Vec<_> = planned
+        .stdout
+        .lines()
+        .filter(|line| line.contains("replaces the built-in"))
+        .collect();
+    assert!(
+        replacing.len() == 1 && replacing[0].contains("slack.toml"),
+        "{}",
+        planned.stdout
+    );
+}
+
+#[tokio::test]
 async fn an_empty_or_missing_folder_is_an_error() {
     let home = Home::new();
     let missing = home.run(&["connectors", "push"]).await;
@@ -280,6 +300,14 @@ async fn what_is_available_is_a_table_or_json() {
         rows.iter().any(|row| row["integration_type"] == "stripe")
     };
     assert!(has_unlisted(&all) && !has_unlisted(&printed));
+    // What only an operator sets is not asked for before connecting, and the fields of one type say so.
+    let one = ["connectors", "list-available", "gitlab"];
+    let shown = home.succeed(&one).await.stdout;
+    assert!(shown.contains("on the connector only"), "{shown}");
+    let one = home.succeed(&[&one[..], &["--json"]].concat()).await.json();
+    let gitlab = &one["integrations"][0];
+    assert_eq!(gitlab["integration_type"], "gitlab");
+    assert_eq!(gitlab["connection_config_fields"], json!([]));
     let calendars = home
         .succeed(&["connectors", "list-available", "--category", "calendar"])
         .await;

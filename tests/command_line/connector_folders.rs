@@ -108,7 +108,7 @@ async fn a_pull_edits_what_changed_and_tells_what_is_gone() {
     assert_eq!(differs.code, 1, "{differs:?}");
     for part in [
         "~ simshared",
-        "client_id: \"simulated\" -> \"other\"",
+        "client_id: \"simulated\" on the server, \"other\" in the files",
         "- simshared.toml",
     ] {
         assert!(differs.stdout.contains(part), "{part}: {}", differs.stdout);

@@ -46,7 +46,8 @@ async fn with_two_users() -> (Simulator, Home, Served, String) {
     let ran = home
         .succeed(&["connections", "import", "grants.jsonl"])
         .await;
-    let first = ran.stdout.lines().next().unwrap().to_owned();
+    let first = ran.stdout.lines().next().unwrap();
+    let first = first.strip_prefix("line 1: ").unwrap().to_owned();
     (simulator, home, served, first)
 }
 
@@ -67,6 +68,15 @@ async fn figures_and_tags_are_at_hand() {
         .succeed(&["connections", "tag", &ada, "team=support", "tier="])
         .await;
     assert_eq!(tagged.stdout, "team=support\ntier=\n");
+    for command in [&["describe", ada.as_str()][..], &["list"]] {
+        let told = home.succeed(&[&["connections"], command].concat()).await;
+        assert!(told.stdout.contains("team=support tier="), "{told:?}");
+    }
+    let hasty = home.run(&["connections", "tag", &ada]).await;
+    assert!(
+        hasty.code == 2 && hasty.stderr.contains("--clear"),
+        "{hasty:?}"
+    );
     for (arguments, expected) in [
         (&["--tag", "team=sales"][..], 1),
         (&["--tag", "team=support", "--tag", "tier="], 1),
@@ -101,7 +111,10 @@ async fn a_user_is_exported_and_erased() {
     let exported = home.succeed(&["users", "export", "ada"]).await.json();
     assert_eq!(exported["connections"][0]["connectionId"], ada.as_str());
     let hasty = home.run(&["users", "erase", "ada"]).await;
-    assert_eq!(hasty.code, 2, "{hasty:?}");
+    assert!(
+        hasty.code == 2 && hasty.stderr.contains("--yes"),
+        "{hasty:?}"
+    );
     let told = home.succeed(&["users", "erase", "ada", "--dry-run"]).await;
     assert!(
         told.stdout.contains(&ada) && told.stderr.contains("would erase 1"),
@@ -109,7 +122,7 @@ async fn a_user_is_exported_and_erased() {
     );
     assert_eq!(simulator.ledger().live_grants().len(), 2);
     let erased = home.succeed(&["users", "erase", "ada", "--yes"]).await;
-    assert!(erased.stdout.contains("REVOKED"), "{erased:?}");
+    assert!(erased.stdout.contains("  revoked"), "{erased:?}");
     assert_eq!(simulator.ledger().live_grants().len(), 1);
     let again = home
         .succeed(&["users", "erase", "ada", "--yes", "--json"])
@@ -132,6 +145,43 @@ async fn a_connection_is_renewed_and_revoked_by_hand() {
         revoked.trim(),
         format!("{ada}: revoked here; at the provider: revoked")
     );
+    let again = home.succeed(&["connections", "revoke", &ada]).await.stdout;
+    assert!(again.contains("nothing to revoke"), "{again}");
     let refused = home.run(&["connections", "refresh", &ada]).await;
     assert_ne!(refused.code, 0, "{refused:?}");
+    let deleted = home.succeed(&["connections", "delete", &ada]).await.stdout;
+    assert!(deleted.contains("deleted here"), "{deleted}");
+    let gone = home.run(&["connections", "describe", &ada]).await;
+    assert_eq!(gone.code, 66, "{gone:?}");
+}
+
+#[tokio::test]
+async fn connectors_in_use_stand_in_the_way_of_pruning_and_are_named() {
+    let (_simulator, home, _served, _ada) = with_two_users().await;
+    home.write(
+        "connectors/idle.jsonc",
+        &USERS.replace("\"users\"", "\"idle\""),
+    );
+    home.succeed(&["connectors", "push", "--yes"]).await;
+    for file in ["connectors/idle.jsonc", "connectors/users.jsonc"] {
+        std::fs::remove_file(home.path(file)).unwrap();
+    }
+    let prune = ["connectors", "push", "--prune"];
+    let planned = home.succeed(&[&prune[..], &["--dry-run"]].concat()).await;
+    assert!(
+        planned
+            .stderr
+            .contains("users: cannot be deleted while it has 2 connection(s)")
+            && !planned.stderr.contains("idle"),
+        "{planned:?}"
+    );
+    let refused = home.run(&[&prune[..], &["--yes"]].concat()).await;
+    assert!(
+        refused.code == 1
+            && refused
+                .stderr
+                .contains("connector 'users' has 2 connection(s)")
+            && refused.stderr.contains("tokend connections delete"),
+        "{refused:?}"
+    );
 }

@@ -2,14 +2,14 @@
 
 use sqlx::Connection;
 use tokend_api::v1;
-use tokend_simulator::Account;
+use tokend_simulator::{Account, Endpoint, Fault};
 use tokend_tests::{Options, Tokend, databases, for_user};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::{
     answers::{eventually, refused},
-    calls::{Returned, complete, consented, get, wish},
+    calls::{Returned, complete, connect, consented, get, wish},
     visitor::{self, arrive},
 };
 
@@ -56,6 +56,38 @@ async fn accept(tokend: &Tokend, returned: &Returned) -> Result<v1::Connection, 
     let mut connectors = tokend.backend.connectors();
     let answer = connectors.complete_app_user_connection(request).await?;
     Ok(answer.into_inner().connection.unwrap())
+}
+
+/// While no server runs.
+async fn an_hour_goes_by(tokend: &Tokend) {
+    change(
+        tokend,
+        "UPDATE authorizations SET expire_time = expire_time - 3600000",
+    )
+    .await;
+}
+
+/// Changes rows of the database.
+async fn change(tokend: &Tokend, statement: &'static str) {
+    let url = &tokend.config.database.url;
+    let mut database = sqlx::SqliteConnection::connect(url).await.unwrap();
+    let changed = sqlx::query(statement).execute(&mut database).await;
+    assert_ne!(changed.unwrap().rows_affected(), 0, "{statement}");
+}
+
+/// The connector's secret cannot be opened, and then it can again.
+const UNREADABLE: &str =
+    "UPDATE connectors SET client_secret = CAST(x'00' || client_secret AS BLOB) WHERE id = 'users'";
+const READABLE: &str =
+    "UPDATE connectors SET client_secret = substr(client_secret, 2) WHERE id = 'users'";
+
+async fn erase(tokend: &Tokend) -> Result<v1::EraseUserResponse, Status> {
+    let request = v1::EraseUserRequest {
+        app_user_id: "ada".to_owned(),
+        ..Default::default()
+    };
+    let erased = tokend.operator.admin().erase_user(request).await?;
+    Ok(erased.into_inner())
 }
 
 fn live_accounts(tokend: &Tokend) -> Vec<String> {
@@ -179,11 +211,7 @@ async fn a_question_nobody_answers_ends_with_the_grant_revoked() {
     let answer = complete(&tokend, "ada", &returned).await;
     refused(answer, Code::FailedPrecondition, "ACCOUNT_CHANGED");
     assert_eq!(live_accounts(&tokend), ["user-1", "user-2"]);
-    // An hour goes by while no server runs.
-    let url = tokend.config.database.url.clone();
-    let earlier = "UPDATE authorizations SET expire_time = expire_time - 3600000";
-    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query(earlier).execute(&mut database).await.unwrap();
+    an_hour_goes_by(&tokend).await;
     let tokend = tokend.restart().await;
     eventually("the other account's grant is revoked", async || {
         (live_accounts(&tokend) == ["user-1"]).then_some(())
@@ -191,5 +219,70 @@ async fn a_question_nobody_answers_ends_with_the_grant_revoked() {
     .await;
     let late = accept(&tokend, &returned).await;
     refused(late, Code::FailedPrecondition, "AUTHORIZATION_EXPIRED");
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_accounts_grant_is_revoked_whatever_failed_last() {
+    let (tokend, _) = connected(Options::default(), v1::AccountChange::Ask).await;
+    let returned = consented_as_another(&tokend).await;
+    let answer = complete(&tokend, "ada", &returned).await;
+    refused(answer, Code::FailedPrecondition, "ACCOUNT_CHANGED");
+    let faults = tokend.simulator.faults();
+    faults.push(Endpoint::Userinfo, Fault::Close);
+    let answer = complete(&tokend, "ada", &returned).await;
+    refused(answer, Code::Unavailable, "PROVIDER_UNAVAILABLE");
+    an_hour_goes_by(&tokend).await;
+    let tokend = tokend.restart().await;
+    eventually("the other account's grant is revoked", async || {
+        (live_accounts(&tokend) == ["user-1"]).then_some(())
+    })
+    .await;
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_cannot_be_ended_is_ended_later_and_stops_no_other() {
+    let (tokend, _) = connected(Options::default(), v1::AccountChange::Ask).await;
+    let returned = consented_as_another(&tokend).await;
+    let answer = complete(&tokend, "ada", &returned).await;
+    refused(answer, Code::FailedPrecondition, "ACCOUNT_CHANGED");
+    connect(&tokend, "bob", wish(&tokend)).await.unwrap();
+    an_hour_goes_by(&tokend).await;
+    change(&tokend, UNREADABLE).await;
+    let tokend = tokend.restart().await;
+    let url = tokend.config.database.url.clone();
+    eventually("bob's attempt is ended", async || {
+        let mut database = sqlx::SqliteConnection::connect(&url).await.ok()?;
+        let failed = "SELECT count(*) FROM authorizations WHERE state = 'FAILED'";
+        let failed: i64 = sqlx::query_scalar(failed)
+            .fetch_one(&mut database)
+            .await
+            .ok()?;
+        (failed == 1).then_some(())
+    })
+    .await;
+    assert_eq!(live_accounts(&tokend), ["user-1", "user-2"]);
+    change(&tokend, READABLE).await;
+    let tokend = tokend.restart().await;
+    eventually("the other account's grant is revoked", async || {
+        (live_accounts(&tokend) == ["user-1"]).then_some(())
+    })
+    .await;
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erasing_that_fails_leaves_held_grants_for_the_next_time() {
+    let (tokend, _) = connected(Options::default(), v1::AccountChange::Ask).await;
+    let returned = consented_as_another(&tokend).await;
+    let answer = complete(&tokend, "ada", &returned).await;
+    refused(answer, Code::FailedPrecondition, "ACCOUNT_CHANGED");
+    change(&tokend, UNREADABLE).await;
+    erase(&tokend).await.unwrap_err();
+    assert_eq!(live_accounts(&tokend), ["user-1", "user-2"]);
+    change(&tokend, READABLE).await;
+    erase(&tokend).await.unwrap();
+    assert!(live_accounts(&tokend).is_empty());
     tokend.stop().await;
 }

@@ -261,3 +261,21 @@ async fn a_personal_token_goes_with_any_type() {
     assert_eq!(vended.missing_scopes, [""; 0]);
     tokend.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_cannot_be_imported_for_what_nothing_renews() {
+    let tokend = with_keys(Options::default()).await;
+    for (access_token, verify) in [(String::new(), false), (key(&tokend, "ada"), true)] {
+        let import = v1::ImportConnectionRequest {
+            connector_id: KEY.to_owned(),
+            access_token,
+            refresh_token: "rt".to_owned(),
+            verify,
+            ..Default::default()
+        };
+        let answer = tokend.operator.admin().import_connection(import).await;
+        let status = refused(answer, Code::InvalidArgument, "INVALID_FIELD");
+        assert_eq!(violations(&status)[0].0, "refresh_token");
+    }
+    tokend.stop().await;
+}

@@ -292,6 +292,24 @@ async fn a_batch_connects_some_and_opens_attempts_for_others() {
     tokend.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gets_tokens_by_itself_has_no_grants_to_import() {
+    let tokend = with_machine(Options::default()).await;
+    for refresh_token in ["", "rt"] {
+        let import = v1::ImportConnectionRequest {
+            connector_id: MACHINE.to_owned(),
+            access_token: "at".to_owned(),
+            refresh_token: refresh_token.to_owned(),
+            ..Default::default()
+        };
+        let answer = tokend.operator.admin().import_connection(import).await;
+        let status = refused(answer, Code::InvalidArgument, "INVALID_FIELD");
+        assert_eq!(violations(&status)[0].0, "connector_id");
+        assert!(format!("{status:?}").contains("tokend connect"));
+    }
+    tokend.stop().await;
+}
+
 /// A private key in PEM, and its public point.
 fn signing_key() -> (String, Vec<u8>) {
     let random = SystemRandom::new();

@@ -208,6 +208,7 @@ impl ports::Catalogue for Catalogue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CaptureFrom;
     use ports::Catalogue as _;
     use std::time::Duration;
     use tokend_model::{AccountChange, ConnectorId, ConnectorKind, Rotation};
@@ -315,6 +316,23 @@ pattern_error = "Enter lower-case words joined by hyphens"
                     url.starts_with("https://") && date.len() == 10,
                     "{name}: {url} {date}"
                 );
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever connects can edit the callback's URL, and name somebody else's tenant in it.
+    #[test]
+    fn what_a_callback_tells_is_proven_by_a_call_with_the_token() -> Outcome {
+        for (name, definition) in &Catalogue::embedded()?.embedded {
+            let of_callback = definition.captures.iter();
+            for capture in of_callback.filter(|capture| capture.from == CaptureFrom::Callback) {
+                let placeholder = format!("{{{}}}", capture.name);
+                let proven = definition.discoveries.iter().any(|call| {
+                    let needed = call.capture.iter().any(|capture| capture.required);
+                    needed && call.url.to_string().contains(&placeholder)
+                });
+                assert!(proven, "{name}: {}", capture.name);
             }
         }
         Ok(())

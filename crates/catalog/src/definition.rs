@@ -111,20 +111,23 @@ impl Definition {
             })
     }
 
-    /// A connection config value, or the default of its field or capture.
+    /// A connection config value, or the default of its field or capture. What only operators set is the connector's as
+    /// it is now: a connection may be older than that rule, or than the connector's value.
     pub fn config_value<'v>(
         &'v self,
-        connection_config: &'v ConnectionConfig,
+        of_connector: &'v ConnectionConfig,
+        of_connection: &'v ConnectionConfig,
         name: &str,
     ) -> Option<&'v str> {
-        let default = || {
-            let fields = &self.integration_type.connection_config_fields;
-            let field = fields.iter().find(|field| field.name == name)?;
-            field.default_value.as_ref()
+        let fields = &self.integration_type.connection_config_fields;
+        let field = fields.iter().find(|field| field.name == name);
+        let values = match field {
+            Some(field) if field.operator_only => of_connector,
+            _ => of_connection,
         };
-        connection_config
+        values
             .get(name)
-            .or_else(default)
+            .or_else(|| field?.default_value.as_ref())
             .map(String::as_str)
     }
 
@@ -259,6 +262,32 @@ mod tests {
             });
             assert_eq!(filled.map(String::from).as_deref(), Ok(url), "{way}");
         }
+    }
+
+    #[test]
+    fn what_operators_set_is_the_connector_s() {
+        let name = IntegrationTypeName::new("acme").expect("a name");
+        let text = "[about]\ndisplay_name = 'Acme'\ndescription = ''\ncategory = ''\n\
+             documentation_url = ''\nhosts = ['example.com']\n\
+             [authorize]\nurl = 'https://login.example.com/'\n\
+             [token]\nurl = 'https://{host}.example.com/{path}'\n\
+             [[connection_config]]\nname = 'host'\ndisplay_name = ''\ndescription = ''\n\
+             pattern = '[a-z]+'\npattern_error = ''\ndefault = 'login'\noperator_only = true\n\
+             [[connection_config]]\nname = 'path'\ndisplay_name = ''\ndescription = ''\n\
+             pattern = '[a-z]+'\npattern_error = ''\ndefault = 'token'\n";
+        let definition = Definition::parse(&name, text, true).expect("a definition");
+        let values = |value: &str| {
+            let names = ["host", "path"].into_iter();
+            names
+                .map(|name| (name.to_owned(), value.to_owned()))
+                .collect()
+        };
+        let (connector, connection, none) = (values("a"), values("b"), ConnectionConfig::new());
+        let value = |of_connector, name| definition.config_value(of_connector, &connection, name);
+        assert_eq!(value(&connector, "host"), Some("a"));
+        assert_eq!(value(&none, "host"), Some("login"));
+        assert_eq!(value(&connector, "path"), Some("b"));
+        assert_eq!(definition.config_value(&none, &none, "path"), Some("token"));
     }
 
     proptest! {

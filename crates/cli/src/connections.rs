@@ -1,5 +1,6 @@
 //! `tokend connections`: the connected accounts.
 
+mod delete;
 mod describe;
 mod import;
 mod import_line;
@@ -11,7 +12,7 @@ mod set_credential;
 mod tag;
 
 use clap::Subcommand;
-use tokend_api::v1;
+use tokend_api::v1::{self, ProviderRevocation};
 
 pub(crate) use import_line::InvalidImportLine;
 
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Refresh(refresh::Args),
     /// Revoke a connection here and, where it can be, at the provider.
     Revoke(revoke::Args),
+    /// Delete a connection here and, where it can be, revoke it at the provider. It leaves no record, unlike revoke.
+    Delete(delete::Args),
     /// Give a connection tags to find it by, in place of those it has.
     Tag(tag::Args),
     /// Remove connections that have been dead for long, and attempts to connect that nobody completed.
@@ -42,6 +45,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::SetCredential(args) => set_credential::run(args).await,
         Command::Refresh(args) => refresh::run(args).await,
         Command::Revoke(args) => revoke::run(args).await,
+        Command::Delete(args) => delete::run(args).await,
         Command::Tag(args) => tag::run(args).await,
         Command::Reap(args) => reap::run(args).await,
         Command::Import(args) => import::run(args).await,
@@ -65,6 +69,27 @@ fn owner(connection: &v1::Connection) -> String {
     match connection.app_user_id.is_empty() {
         true => "shared".to_owned(),
         false => connection.app_user_id.clone(),
+    }
+}
+
+/// Its tags by name, as `name=value`.
+fn tags(connection: &v1::Connection) -> String {
+    let tags = connection.tags.iter();
+    let mut tags: Vec<_> = tags
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    tags.sort();
+    tags.join(" ")
+}
+
+/// What became of a grant at its provider.
+pub(crate) fn at_provider(revocation: ProviderRevocation) -> &'static str {
+    match revocation {
+        ProviderRevocation::Revoked => "revoked",
+        ProviderRevocation::NotSupported => "not supported",
+        ProviderRevocation::Failed => "failed; the grant may live on there",
+        ProviderRevocation::Skipped => "left alone",
+        ProviderRevocation::Unspecified => "nothing to revoke",
     }
 }
 

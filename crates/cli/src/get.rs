@@ -1,12 +1,17 @@
 //! `tokend get`: an access token on stdout, what goes with it on stderr.
 
 use clap::Args as ClapArgs;
-use tokend_api::v1;
+use tokend_api::v1::{self, ErrorReason};
 
 use crate::{
     output,
     remote::{Remote, answer},
 };
+
+/// The integration type whose account a person has to connect first.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unconnected(pub(crate) String);
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -30,8 +35,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut connectors = args.remote.client().await?.connectors();
+    let name = args.integration_type;
     let request = v1::GetConnectionRequest {
-        integration_type: args.integration_type,
+        integration_type: name.clone(),
         label: args.label,
         min_ttl: args.min_ttl.map(|seconds| prost_types::Duration {
             seconds: seconds.into(),
@@ -41,7 +47,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         token: args.token.unwrap_or_default(),
         ..Default::default()
     };
-    let vended = answer(connectors.get_connection(request).await)?;
+    let vended =
+        answer(connectors.get_connection(request).await).map_err(|error| match error.reason {
+            Some(ErrorReason::NotConnected | ErrorReason::ReauthorizationRequired) => {
+                anyhow::Error::from(error).context(Unconnected(name))
+            }
+            _ => error.into(),
+        })?;
     if args.remote.json {
         output::line(&output::json("VendedConnection", &vended)?)?;
         return Ok(());

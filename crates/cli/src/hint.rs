@@ -1,10 +1,26 @@
 //! What to do about an error, where one line can say it.
 
+use std::borrow::Cow;
+
 use tokend_api::v1::ErrorReason;
 use tonic::Code;
 
+use crate::get::Unconnected;
+
 /// The line to print below the error.
-pub(crate) fn of(error: &anyhow::Error) -> Option<&'static str> {
+pub(crate) fn of(error: &anyhow::Error) -> Option<Cow<'static, str>> {
+    // Backends may not ask how a type is connected, so that both ways are told.
+    if let Some(Unconnected(name)) = error.downcast_ref() {
+        let hint = format!(
+            "Connect the account with: tokend connect {name}\n\
+             or, where it is an API key or a password: tokend connections set-credential {name}"
+        );
+        return Some(hint.into());
+    }
+    of_call(error).map(Cow::Borrowed)
+}
+
+fn of_call(error: &anyhow::Error) -> Option<&'static str> {
     let error = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<tokend_client::Error>())?;
@@ -19,9 +35,9 @@ pub(crate) fn of(error: &anyhow::Error) -> Option<&'static str> {
         Some(ErrorReason::CallerNotAllowed) => Some(
             "If this needs an operator's key: 'tokend callers add NAME --role operator' makes one.",
         ),
-        Some(ErrorReason::NotConnected | ErrorReason::ReauthorizationRequired) => {
-            Some("Connect the account with: tokend connect TYPE")
-        }
+        Some(ErrorReason::ConnectorInUse) => Some(
+            "'tokend connections list --connector ID' shows its connections; 'tokend connections delete ID' deletes one.",
+        ),
         _ if error.code == Code::Internal => Some("The server's log says why."),
         _ => None,
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
-use comfy_table::{Table, presets::NOTHING};
+use comfy_table::{ColumnConstraint, Table, presets::NOTHING};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use tokend_api::FILE_DESCRIPTOR_SET;
@@ -33,10 +33,31 @@ pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> io::Result<()> {
+    table_without_empty(header, rows, &[])
+}
+
+/// Like [`table`], but those of the columns named that hold nothing in any row are left out.
+pub(crate) fn table_without_empty<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    optional: &[&str],
+) -> io::Result<()> {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let is_empty = |index: usize| {
+        rows.iter()
+            .all(|row| row.get(index).is_none_or(String::is_empty))
+    };
+    let hidden = header.iter().enumerate();
+    let hidden: Vec<_> = hidden
+        .map(|(index, name)| optional.contains(name) && is_empty(index))
+        .collect();
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(header).add_rows(rows);
-    for column in table.column_iter_mut() {
+    for (column, hidden) in table.column_iter_mut().zip(hidden) {
         column.set_padding((0, 2));
+        if hidden {
+            column.set_constraint(ColumnConstraint::Hidden);
+        }
     }
     table.lines().try_for_each(|row| line(row.trim_end()))
 }

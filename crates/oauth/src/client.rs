@@ -13,6 +13,7 @@ use tokend_model::{
     TokenFailureKind,
 };
 
+use crate::accepted_secrets::AcceptedSecrets;
 use crate::answer::read_renewal;
 use crate::failure::failure;
 use crate::metadata::MetadataCache;
@@ -26,6 +27,7 @@ pub struct OAuthClient {
     transport: Transport,
     catalogue: Arc<Catalogue>,
     metadata: MetadataCache,
+    accepted_secrets: AcceptedSecrets,
 }
 
 impl OAuthClient {
@@ -39,6 +41,7 @@ impl OAuthClient {
             transport: Transport::new(options, clock)?,
             catalogue,
             metadata: MetadataCache::new(),
+            accepted_secrets: AcceptedSecrets::new(),
         })
     }
 
@@ -48,7 +51,12 @@ impl OAuthClient {
         registration: Registration<'a>,
     ) -> Result<Provider<'a>, UnusableRegistration> {
         let definition = definition(&self.catalogue, registration)?;
-        let provider = Provider::new(&self.transport, definition.clone(), registration);
+        let provider = Provider::new(
+            &self.transport,
+            &self.accepted_secrets,
+            definition.clone(),
+            registration,
+        );
         match &definition.metadata {
             None => Ok(provider),
             Some(metadata) => {

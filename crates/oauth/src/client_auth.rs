@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use tokend_catalog::{ClientAuth, ErrorMeaning};
 use tokend_model::{GrantType, RawTokenAnswer, Secret, TokenFailure, TokenFailureKind};
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use crate::assertion::client_assertion;
@@ -17,24 +18,43 @@ use crate::provider::{Provider, not_sent};
 const JWT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Provider<'_> {
-    /// Sends what `build` makes of a client secret: of the first, and while the provider refuses the client, of each
-    /// further one. A refused client has spent nothing. `unauthorized` is what a 401 without a code means.
+    /// Sends what `build` makes of a client secret: of the one that was taken last, and while the provider refuses the
+    /// client, of each further one. A refused client has spent nothing. All tries share one timeout, of which a further
+    /// one needs half: one cut short would leave the grant in doubt. `unauthorized` is what a 401 without a code means.
     pub(crate) async fn send(
         &self,
         unauthorized: TokenFailureKind,
         build: impl Fn(Option<&Secret>) -> Result<Outgoing, TokenFailure> + Send + Sync,
     ) -> Result<RawTokenAnswer, TokenFailure> {
         let connector = self.registration.connector;
-        let mut secret = connector.client_secret.as_ref();
-        let mut others = connector.other_client_secrets.iter();
+        let timeout = self.transport.timeout();
+        let deadline = Instant::now() + timeout;
+        let mut secrets = self.accepted_secrets.in_order(connector).await.into_iter();
+        let mut secret = secrets.next().flatten();
+        let mut refused_one = false;
         loop {
             let request = build(secret)?.build()?;
-            let sent = self.transport.send(request, &self.definition.errors);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let sent = self
+                .transport
+                .send_within(left, request, &self.definition.errors);
             let answer = sent.await?;
-            if others.len() == 0 || !self.refuses_client(&answer, unauthorized) {
+            if !refused_one && secrets.len() == 0 {
                 return Ok(answer);
             }
-            secret = others.next();
+            if !self.refuses_client(&answer, unauthorized) {
+                if let (true, Some(secret)) = (refused_one, secret) {
+                    self.accepted_secrets.remember(connector, secret).await;
+                }
+                return Ok(answer);
+            }
+            refused_one = true;
+            match secrets.next() {
+                Some(next) if deadline.saturating_duration_since(Instant::now()) >= timeout / 2 => {
+                    secret = next;
+                }
+                _ => return Ok(answer),
+            }
         }
     }
 

@@ -74,7 +74,9 @@ pub(crate) async fn redeem_code(
     }
 }
 
-/// The answer to the exchange of the first answer's access token; what it does not tell is as the first one told.
+/// The answer to the exchange of the first answer's access token; what it does not tell is as the first one told. Where
+/// it fails the first token is left to run out: nobody here knows whether revoking it would end the grant of a connection
+/// that the owner has already.
 async fn exchanged(
     provider: &Provider<'_>,
     exchange: &Exchange,

@@ -51,8 +51,12 @@ impl EgressGuard {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            // The resolver decides.
-            Some(Host::Domain(_)) => return Ok(()),
+            // The resolver decides; behind a proxy it is not asked.
+            Some(Host::Domain(name)) if self.proxy.is_none() || !names_loopback(name) => {
+                return Ok(());
+            }
+            Some(Host::Domain(_)) if self.allow_loopback => return Ok(()),
+            Some(Host::Domain(_)) => return Err(NOT_PUBLIC),
             None => return Err(PLAIN),
         };
         if self.permits(address, loopback) {
@@ -78,7 +82,7 @@ impl Resolve for EgressGuard {
         let guard = self.clone();
         Box::pin(async move {
             let host = name.as_str();
-            let named_loopback = host == "localhost" || host.ends_with(".localhost");
+            let named_loopback = names_loopback(host);
             let permitted: Vec<SocketAddr> = tokio::net::lookup_host((host, 0))
                 .await?
                 .filter(|address| {
@@ -92,6 +96,12 @@ impl Resolve for EgressGuard {
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
     }
+}
+
+/// RFC 6761 section 6.3; with a dot at its end a name is the same.
+fn names_loopback(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,7 +285,21 @@ mod tests {
         let refused = proxied.resolve("provider.localhost".parse()?).await;
         assert!(refused.is_err());
         assert!(proxied.check(&Url::parse("https://10.0.0.1/")?).is_err());
-        assert!(proxied.check(&Url::parse("https://localhost/")?).is_ok());
+        for inside in [
+            "https://localhost/",
+            "http://localhost:1/",
+            "https://LOCALHOST/",
+            "https://localhost./",
+            "https://a.localhost/",
+        ] {
+            let url = Url::parse(inside)?;
+            assert_eq!(proxied.check(&url), Err(NOT_PUBLIC), "{inside}");
+            let opened = EgressGuard {
+                allow_loopback: true,
+                ..proxied.clone()
+            };
+            assert_eq!(opened.check(&url), Ok(()), "{inside}");
+        }
         Ok(())
     }
 

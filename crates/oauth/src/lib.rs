@@ -4,6 +4,7 @@
 
 #![warn(missing_docs)]
 
+mod accepted_secrets;
 mod answer;
 mod assertion;
 mod body;

@@ -9,6 +9,7 @@ use tokend_model::ports::{InvalidRegistration, Registration, UnusableRegistratio
 use tokend_model::{ConnectionConfig, GrantType, Secret, TokenFailure, TokenFailureKind};
 use url::Url;
 
+use crate::accepted_secrets::AcceptedSecrets;
 use crate::failure::failure;
 use crate::metadata::Endpoints;
 use crate::transport::Transport;
@@ -17,6 +18,7 @@ use crate::transport::Transport;
 #[derive(Clone)]
 pub(crate) struct Provider<'a> {
     pub(crate) transport: &'a Transport,
+    pub(crate) accepted_secrets: &'a AcceptedSecrets,
     pub(crate) definition: Arc<Definition>,
     pub(crate) registration: Registration<'a>,
     /// What the provider's metadata names; empty where the definition has none.
@@ -39,11 +41,13 @@ impl<'a> Provider<'a> {
     /// The provider, before its metadata is asked for.
     pub(crate) fn new(
         transport: &'a Transport,
+        accepted_secrets: &'a AcceptedSecrets,
         definition: Arc<Definition>,
         registration: Registration<'a>,
     ) -> Self {
         Self {
             transport,
+            accepted_secrets,
             definition,
             registration,
             endpoints: Arc::default(),
@@ -139,8 +143,9 @@ impl<'a> Provider<'a> {
         if self.definition.metadata.is_some() && Metadata::ENDPOINTS.contains(&name) {
             return self.endpoints.get(name);
         }
+        let of_connector = &self.registration.connector.connection_config;
         self.definition
-            .config_value(self.registration.connection_config, name)
+            .config_value(of_connector, self.registration.connection_config, name)
     }
 
     /// A text with its `{name}` filled in; by nothing where the value is not given.

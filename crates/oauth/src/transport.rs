@@ -49,9 +49,24 @@ impl Transport {
         self.clock.now()
     }
 
+    /// The longest a call may take, and all tries of one together.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Sends the request once and takes in the answer up to the cap, unless its status says all there is to know.
     pub(crate) async fn send(
         &self,
+        request: Request,
+        errors: &Errors,
+    ) -> Result<RawTokenAnswer, TokenFailure> {
+        self.send_within(self.timeout, request, errors).await
+    }
+
+    /// The same, in this time.
+    pub(crate) async fn send_within(
+        &self,
+        time: Duration,
         request: Request,
         errors: &Errors,
     ) -> Result<RawTokenAnswer, TokenFailure> {
@@ -59,7 +74,7 @@ impl Transport {
             .check(request.url())
             .map_err(|refused| failure(TokenFailureKind::NotSent, refused.0))?;
         let mut exchange = std::pin::pin!(self.exchange(request, errors));
-        match timeout(self.timeout, exchange.as_mut()).await {
+        match timeout(time, exchange.as_mut()).await {
             Ok(ended) => ended,
             // A process that was stopped finds its time over before it has looked at what arrived meanwhile.
             Err(_) => timeout(LAST_LOOK, exchange).await.unwrap_or_else(|_| {

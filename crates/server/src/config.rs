@@ -277,6 +277,11 @@ impl Config {
                 "http.public_url {public_url:?}: must be http:// or https://, a host, and nothing after the port"
             ));
         }
+        for return_url in &self.connect.return_urls {
+            if let Err(error) = tokend_vending::check_return_url(return_url) {
+                wrong.push(format!("connect.{error}"));
+            }
+        }
         for (key, value, least) in self.spans() {
             if value < least || value > LONGEST_SPAN {
                 wrong.push(format!(
@@ -461,8 +466,13 @@ fn explain(error: &figment::Error) -> String {
             };
             format!("{place}unknown key '{name}'{section}; {hint}")
         }
-        kind if path.is_empty() => format!("{place}{kind}"),
-        kind => format!("{place}{path}: {kind}"),
+        kind => {
+            let kind = kind.to_string().replace('`', "'");
+            match path.is_empty() {
+                true => format!("{place}{kind}"),
+                false => format!("{place}{path}: {kind}"),
+            }
+        }
     }
 }
 
@@ -508,6 +518,13 @@ mod tests {
         assert!(error.contains("grpc.listen"), "{error}");
         let error = load("[grpc]\ntls_certificate_file = 'a.pem'").expect_err("no key");
         assert!(error.contains("tls_private_key_file"), "{error}");
+        let error = load("[log]\nformat = 'xml'").expect_err("no format");
+        assert!(
+            error.contains("log.format") && error.contains("'human'") && !error.contains('`'),
+            "{error}"
+        );
+        let error = load("[connect]\nreturn_urls = ['ftp:nope']").expect_err("no web page");
+        assert!(error.contains("connect.return_urls"), "{error}");
         let error = load("[http]\npublic_url = 'https://t.example/base'").expect_err("a path");
         assert!(error.contains("http.public_url"), "{error}");
         for proxy in [

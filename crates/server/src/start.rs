@@ -68,7 +68,7 @@ pub enum StartError {
     #[error(transparent)]
     Deployment(#[from] crate::deployment::DeploymentFileError),
     /// The journal's directory cannot be used.
-    #[error("journal.directory: {0}")]
+    #[error("journal.directory cannot be used")]
     Journal(#[from] tokend_model::ports::JournalError),
     /// An address cannot be listened on.
     #[error(
@@ -92,7 +92,7 @@ pub enum StartError {
     #[error(transparent)]
     HttpClient(#[from] tokend_oauth::HttpClientUnavailable),
     /// An issuer of app users' tokens cannot be used.
-    #[error("access.app_users: {0}")]
+    #[error("access.app_users cannot be used")]
     Issuer(#[from] tokend_access::InvalidIssuer),
     /// A workspace's name is none.
     #[error("{0}")]

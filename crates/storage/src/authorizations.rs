@@ -210,7 +210,14 @@ impl Authorizations for Storage {
         let mut abandoned = Vec::new();
         for mut row in rows {
             let sealed = row.answer.take().unwrap_or_default();
-            let authorization = row.read()?;
+            let unread = row.id.clone();
+            let authorization = match row.read() {
+                Ok(authorization) => authorization,
+                Err(error) => {
+                    tracing::warn!(id = unread, %error, "an attempt that holds tokens cannot be read");
+                    continue;
+                }
+            };
             let id = authorization.id.as_str();
             let sealing = SealedRow::new(&self.keyring, &authorization.workspace, id);
             match answer::open(&sealing, &sealed) {

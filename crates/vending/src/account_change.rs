@@ -43,7 +43,8 @@ pub(crate) fn is_other_account(present: &Connection, account: &Account) -> bool 
 
 impl Vending {
     /// Ends attempts whose time ran out and erases what is sealed for them; what they held is revoked at the provider
-    /// first. One that is being completed is given the time that takes.
+    /// first. One that is being completed is given the time that takes; one that cannot be ended is left for the next
+    /// time.
     pub async fn expire_authorizations(&self) -> Result<u64, Error> {
         let ports = &self.shared.ports;
         let deadline = ports.clock.now() - self.shared.options.claim_time_to_live * 3;
@@ -51,8 +52,13 @@ impl Vending {
         let mut ended = 0;
         for (authorization, answer) in abandoned {
             // Replicas may do so at once: revoking twice does no harm.
-            self.give_up(&authorization, answer).await?;
-            ended += 1;
+            match self.give_up(&authorization, answer).await {
+                Ok(()) => ended += 1,
+                Err(error) => {
+                    let id = &authorization.id;
+                    tracing::error!(%id, %error, "an attempt that held tokens was not ended");
+                }
+            }
         }
         let reason = Error::AuthorizationExpired.reason();
         Ok(ended + ports.authorizations.expire(deadline, reason).await?)

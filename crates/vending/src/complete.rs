@@ -14,7 +14,7 @@ use crate::{
     account_change::AccountRule,
     callback::confirmation,
     connectors::enabled,
-    error::log_token_failure,
+    error::{ACCOUNT_CHANGED, log_token_failure},
     new_connection::{FreshGrant, Unsettled},
     one_time,
     refresh::until_stored,
@@ -211,7 +211,12 @@ impl Vending {
     ) -> Result<Connection, Error> {
         let (error, revocable) = match unsettled {
             Unsettled::NotYet(error) => {
-                if let Err(lost) = self.hold(authorization, &answer, error.reason()).await {
+                // That they are another account's stays true, and decides what becomes of them in the end.
+                let reason = match authorization.failure_reason.as_str() {
+                    ACCOUNT_CHANGED => ACCOUNT_CHANGED,
+                    _ => error.reason(),
+                };
+                if let Err(lost) = self.hold(authorization, &answer, reason).await {
                     self.revoke_unless_kept(connector, authorization, answer)
                         .await;
                     return Err(lost.into());

@@ -54,16 +54,22 @@ impl Vending {
         let applied = ports
             .connectors
             .apply(workspace, &changes, definitions, ports.clock.now());
-        applied.await.map_err(|error| match error {
-            StorageError::Exists => Error::ConnectorExists {
-                connector_id: ids(PlannedAction::Create),
-            },
-            StorageError::InUse { connections } => Error::ConnectorInUse {
-                connector_id: ids(PlannedAction::Delete),
-                connections: u32::try_from(connections).unwrap_or(u32::MAX),
-            },
-            other => other.into(),
-        })?;
+        match applied.await {
+            Ok(()) => {}
+            Err(StorageError::Exists) => {
+                return Err(Error::ConnectorExists {
+                    connector_id: ids(PlannedAction::Create),
+                });
+            }
+            Err(StorageError::InUse { connections }) => {
+                let deleted = of(PlannedAction::Delete).map(|change| &change.connector);
+                return Err(Error::ConnectorInUse {
+                    connector_id: self.used(deleted).await?.join(", "),
+                    connections: u32::try_from(connections).unwrap_or(u32::MAX),
+                });
+            }
+            Err(other) => return Err(other.into()),
+        }
         for (name, definition) in definitions {
             ports.catalogue.define(workspace, name, definition)?;
         }
@@ -175,6 +181,31 @@ impl Vending {
             }
             all.extend(part);
         }
+    }
+
+    /// The ids of those connectors that have connections.
+    async fn used<'a>(
+        &self,
+        connectors: impl Iterator<Item = &'a Connector>,
+    ) -> Result<Vec<&'a str>, Error> {
+        let mut used = Vec::new();
+        for connector in connectors {
+            let filter = ConnectionFilter {
+                connector_id: Some(connector.id.clone()),
+                ..ConnectionFilter::default()
+            };
+            let one = Page {
+                after: None,
+                limit: 1,
+            };
+            let found = self
+                .connections(&connector.workspace, &filter, &one)
+                .await?;
+            if !found.is_empty() {
+                used.push(connector.id.as_str());
+            }
+        }
+        Ok(used)
     }
 
     /// Deletes all connections under a connector, revoking each at the provider; answers how many.

@@ -54,9 +54,10 @@ pub enum Error {
     /// No attempt with that id, ticket or state, or it was used already.
     #[error("there is no such authorization, or it was used already")]
     AuthorizationNotFound,
-    /// Nobody has connected yet.
+    /// Nobody has connected yet, or the connection was revoked.
     #[error(
-        "not connected yet; an app user connects with ConnectAppUser, an operator the shared account with 'tokend connect'"
+        "not connected yet, or revoked since; an app user connects with ConnectAppUser, an operator the shared account \
+         with 'tokend connect'"
     )]
     NotConnected { connect: Option<ConnectLink> },
     /// Somebody is connecting just now.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tokend_model::{
     Account, AppUserId, Connection, ConnectionConfig, ConnectionId, ConnectionStatus, Connector,
-    ConnectorId, ConnectorKind, CredentialSource, Expiry, Freshness, Label, Owner, Secret,
-    Timestamp, TokenAnswer, WorkspaceName,
+    ConnectorId, ConnectorKind, CredentialSource, Expiry, Freshness, GrantType, Label, Owner,
+    Secret, Timestamp, TokenAnswer, WorkspaceName,
     ports::{Imported, NewConnection},
 };
 use uuid::Uuid;
@@ -94,6 +94,7 @@ impl Vending {
             .get_connector(&import.workspace, &import.connector_id)
             .await?;
         enabled(&connector)?;
+        self.check_grant(&import, &connector)?;
         let owner = owner_under(&connector, import.app_user.take())?;
         let catalogue = &self.shared.ports.catalogue;
         let mut connection_config =
@@ -145,6 +146,22 @@ impl Vending {
                 .await;
         }
         Ok(connection)
+    }
+
+    /// What is imported has to be what the integration type's connections are renewed with.
+    fn check_grant(&self, import: &ImportConnection, connector: &Connector) -> Result<(), Error> {
+        let known = self.integration_type(&connector.workspace, &connector.integration_type)?;
+        match known.grant_type {
+            GrantType::ClientCredentials | GrantType::JwtBearer => Err(Error::invalid(
+                "connector_id",
+                "has no grants to import: it gets tokens by itself, with `tokend connect`",
+            )),
+            GrantType::Static if import.refresh_token.is_some() => Err(Error::invalid(
+                "refresh_token",
+                "is of no use: static credentials are not renewed",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn imported(

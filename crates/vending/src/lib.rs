@@ -59,7 +59,7 @@ pub use disconnect::ProviderRevocation;
 pub use error::{ConnectLink, Error};
 pub use housekeeping::Reaped;
 pub use import::{ImportConnection, ImportFailure};
-pub use plan::{ClientSecret, ConnectorDraft, PlannedAction, PlannedChange};
+pub use plan::{ClientSecret, ConnectorDraft, PlannedAction, PlannedChange, check_return_url};
 pub use provider_gate::GateOptions;
 pub use static_credential::{SetStaticCredential, StaticSecret};
 pub use statistics::{Figures, WorkspaceStatistics};

@@ -313,7 +313,9 @@ pub(crate) fn is_scope_token(scope: &str) -> bool {
             .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
-pub(crate) fn check_return_url(return_url: &str) -> Result<(), Error> {
+/// Whether a browser may be sent there after consent: an absolute https URL, or http on a loopback host, without user,
+/// password and fragment.
+pub fn check_return_url(return_url: &str) -> Result<(), Error> {
     let wrong = |why: &str| Error::invalid("return_urls", format!("{return_url:?} {why}"));
     let url = Url::parse(return_url).map_err(|_| wrong("is not an absolute URL"))?;
     let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));

@@ -1,6 +1,6 @@
 //! What is stored about one app user: told on request, and erased on request.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
 use tokend_model::{AppUserId, Authorization, Connection, ConnectionFilter, Owner, WorkspaceName};
 
@@ -83,12 +83,22 @@ impl Vending {
         task.await.unwrap_or(Err(Error::Internal))
     }
 
-    /// The attempts go first: one that is under way then finds that it may not become a connection.
+    /// The attempts go first: one that is under way then finds that it may not become a connection. What ending their
+    /// grants needs is read before: afterwards nothing may stand between the end and the provider's hearing of it.
     async fn erase(&self, workspace: &WorkspaceName, owner: &Owner) -> Result<ErasedUser, Error> {
         let housekeeping = &self.shared.ports.housekeeping;
+        let mut connectors = BTreeMap::new();
+        for attempt in housekeeping.authorizations_of(workspace, owner).await? {
+            let id = attempt.connector_id;
+            if let Entry::Vacant(unread) = connectors.entry(id) {
+                let connectors = &self.shared.ports.connectors;
+                let connector = connectors.get(workspace, unread.key()).await?;
+                unread.insert(connector);
+            }
+        }
+        let owned = self.connections_of(workspace, owner).await?;
         let attempts = housekeeping.erase_authorizations(workspace, owner).await?;
         let authorizations = attempts.len() as u64;
-        let owned = main_ones_first(self.connections_of(workspace, owner).await?);
         for (attempt, held) in attempts {
             let Some(answer) = held else { continue };
             let present = owned.iter().find(|connection| {
@@ -98,11 +108,12 @@ impl Vending {
             if attempt.failure_reason != ACCOUNT_CHANGED && may_share_grant(present) {
                 continue;
             }
-            let connectors = &self.shared.ports.connectors;
-            if let Some(connector) = connectors.get(workspace, &attempt.connector_id).await? {
-                self.revoke_fresh(&connector, &attempt, answer).await;
+            if let Some(Some(connector)) = connectors.get(&attempt.connector_id) {
+                self.revoke_fresh(connector, &attempt, answer).await;
             }
         }
+        // One may have come of an attempt meanwhile.
+        let owned = main_ones_first(self.connections_of(workspace, owner).await?);
         let mut connections = Vec::new();
         for connection in owned {
             match self

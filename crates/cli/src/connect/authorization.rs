@@ -134,6 +134,9 @@ async fn complete_until_done(
                 complete.accept_account_change = true;
             }
             Some(ErrorReason::AccountChanged) => {
+                let message =
+                    "consent was given with another account than the one connected".to_owned();
+                let error = tokend_client::Error { message, ..error };
                 let hint =
                     "run the command again with --accept-account-change to take the other account";
                 return Err(anyhow::Error::from(error).context(hint));

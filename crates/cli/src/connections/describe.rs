@@ -3,7 +3,7 @@
 use clap::Args as ClapArgs;
 use tokend_api::v1;
 
-use super::{owner, status, time};
+use super::{owner, status, tags, time};
 use crate::{
     output,
     remote::{Remote, answer},
@@ -91,6 +91,7 @@ fn facts(
                 .join(", "),
         ),
         ("connection config", config.join(" ")),
+        ("tags", tags(&connection)),
         ("scopes", connection.scopes.join(" ")),
         ("missing scopes", connection.missing_scopes.join(" ")),
         ("made", time(connection.create_time)),

@@ -1,6 +1,7 @@
 //! `tokend connections import`: many grants from another system, several on their way at once.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
@@ -60,7 +61,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let reader = open(&args.file)?;
     let admin = args.remote.client().await?.admin();
     let mut tally = import(reader, admin).await?;
-    tally.imported.sort();
     tally.failures.sort_by_key(|failure| failure.line);
     match args.remote.json {
         true => output::line(&tally.json())?,
@@ -68,12 +68,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     let summary = tally.summary();
     match tally.failures.into_iter().next() {
-        None => Ok(()),
+        None => {
+            eprintln!("{summary}");
+            Ok(())
+        }
         Some(first) => {
             let line = first.line;
             Err(first
                 .error
-                .context(format!("{summary}; the first, line {line}")))
+                .context(format!("{summary}; the first that failed, line {line}")))
         }
     }
 }
@@ -163,35 +166,28 @@ impl Tally {
         });
     }
 
-    /// How many failed, and how.
+    /// What became of all lines, each in one of the figures.
     fn summary(&self) -> String {
-        let failed = self.failures.len();
-        let all = self.imported.len() + failed;
-        let stored = self.stored().count();
-        let lost = failed - stored;
-        match (lost, stored) {
-            (_, 0) => format!("{lost} of {all} were not imported"),
-            (0, _) => format!("{stored} of {all} are stored, but were not renewed"),
-            _ => format!(
-                "{lost} of {all} were not imported, and {stored} are stored, but were not renewed"
-            ),
-        }
-    }
-
-    fn stored(&self) -> impl Iterator<Item = &str> {
-        self.failures
-            .iter()
-            .filter_map(|failure| failure.stored.as_deref())
-    }
-
-    /// Each connection's id on a line of its own, then the figures.
-    fn print(&self) -> io::Result<()> {
-        let imported = self.imported.iter().map(|(_, id)| id.as_str());
-        for id in imported.chain(self.stored()) {
-            output::line(id)?;
-        }
         let (imported, failed) = (self.imported.len(), self.failures.len());
-        output::line(&format!("imported {imported}, failed {failed}"))
+        let all = imported + failed;
+        let stored = self.failures.iter();
+        let stored = stored.filter(|failure| failure.stored.is_some()).count();
+        let lost = failed - stored;
+        format!(
+            "of {all} lines, {imported} are imported, {stored} are stored but could not be renewed yet, {lost} failed"
+        )
+    }
+
+    /// Each connection's id behind its line's number, by line.
+    fn print(&self) -> io::Result<()> {
+        let imported = self.imported.iter().map(|(line, id)| (*line, id));
+        let stored = self.failures.iter();
+        let stored = stored.filter_map(|failure| Some((failure.line, failure.stored.as_ref()?)));
+        let lines: BTreeMap<_, _> = imported.chain(stored).collect();
+        for (line, id) in lines {
+            output::line(&format!("line {line}: {id}"))?;
+        }
+        Ok(())
     }
 
     fn json(&self) -> String {
@@ -209,8 +205,8 @@ impl Tally {
                 })
             })
             .collect();
-        let connections: Vec<_> = self
-            .imported
+        let imported: BTreeMap<_, _> = self.imported.iter().cloned().collect();
+        let connections: Vec<_> = imported
             .iter()
             .map(|(line, id)| json!({ "line": line, "connectionId": id }))
             .collect();

@@ -74,6 +74,12 @@ impl ImportLines {
             .fields()
             .find(|field| field.json_name() == name || field.name() == name);
         known.ok_or_else(|| {
+            if matches!(name, "integrationType" | "integration_type") {
+                return wrong(
+                    "unknown field 'integrationType'; give 'connectorId', which for a type's shared connector is the type's \
+                     name unless it was given another",
+                );
+            }
             let allowed: Vec<_> = self
                 .message
                 .fields()
@@ -153,6 +159,10 @@ mod tests {
             (
                 r#"{"accesToken": "tok3n"}"#,
                 "unknown field 'accesToken'; there are connectorId, ",
+            ),
+            (
+                r#"{"integrationType": "slack"}"#,
+                "give 'connectorId', which for a type's shared connector",
             ),
             (r#"{"tok3n": "a"}"#, "unknown field; there are"),
             (r#"{"expireTime": "tok3n"}"#, "'expireTime' must be a time"),

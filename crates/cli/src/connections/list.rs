@@ -3,22 +3,27 @@
 use clap::Args as ClapArgs;
 use tokend_api::v1;
 
-use super::{owner, status, tag, time};
+use super::{owner, status, tag, tags, time};
 use crate::{
     output,
     remote::{Remote, answer},
 };
 
-const HEADER: [&str; 9] = [
+/// Told only where a connection has some.
+const TOKEN: &str = "TOKEN";
+const TAGS: &str = "TAGS";
+
+const HEADER: [&str; 10] = [
     "CONNECTION",
     "CONNECTOR",
     "OWNER",
     "LABEL",
-    "TOKEN",
+    TOKEN,
     "STATUS",
     "ACCOUNT",
     "EXPIRES",
     "USES",
+    TAGS,
 ];
 
 #[derive(ClapArgs)]
@@ -67,49 +72,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         output::line(&output::json("ListConnectionsResponse", &all)?)?;
         return Ok(());
     }
-    let several = all.connections.iter().any(|row| !row.token.is_empty());
     let rows = all.connections.into_iter().map(row);
-    if several {
-        return Ok(output::table(HEADER, rows)?);
-    }
-    let [
-        connection,
-        connector,
-        owner,
-        label,
-        _,
-        status,
-        account,
-        expires,
-        uses,
-    ] = HEADER;
-    let header = [
-        connection, connector, owner, label, status, account, expires, uses,
-    ];
-    let rows = rows.map(
-        |[
-            connection,
-            connector,
-            owner,
-            label,
-            _,
-            status,
-            account,
-            expires,
-            uses,
-        ]| {
-            [
-                connection, connector, owner, label, status, account, expires, uses,
-            ]
-        },
-    );
-    output::table(header, rows)?;
+    output::table_without_empty(HEADER, rows, &[TOKEN, TAGS])?;
     Ok(())
 }
 
-fn row(connection: v1::Connection) -> [String; 9] {
+fn row(connection: v1::Connection) -> [String; 10] {
     let status = status(&connection);
     let owner = owner(&connection);
+    let tags = tags(&connection);
     let account = connection.account.clone().unwrap_or_default();
     let expires = time(connection.expire_time);
     [
@@ -122,5 +93,6 @@ fn row(connection: v1::Connection) -> [String; 9] {
         account.email,
         expires,
         connection.use_count.to_string(),
+        tags,
     ]
 }

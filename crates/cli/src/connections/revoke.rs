@@ -3,6 +3,7 @@
 use clap::Args as ClapArgs;
 use tokend_api::v1;
 
+use super::at_provider;
 use crate::{
     output,
     remote::{Remote, answer},
@@ -32,11 +33,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         output::line(&output::json("RevokeConnectionResponse", &revoked)?)?;
         return Ok(());
     }
-    let at_provider = revoked.provider_revocation().as_str_name();
-    let at_provider = at_provider
-        .replace("PROVIDER_REVOCATION_", "")
-        .to_lowercase()
-        .replace('_', " ");
+    let at_provider = at_provider(revoked.provider_revocation());
     let connection = revoked.connection.unwrap_or_default();
     let id = &connection.connection_id;
     output::line(&format!(

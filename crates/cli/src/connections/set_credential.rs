@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::Args as ClapArgs;
+use clap::{ArgGroup, Args as ClapArgs};
 use tokend_api::v1::{self, admin_service_client::AdminServiceClient};
 use tokend_client::Authenticated;
 
@@ -13,14 +13,14 @@ use crate::{
 };
 
 #[derive(ClapArgs)]
+#[command(group(ArgGroup::new("whose").required(true).args(["integration_type", "connector"])))]
 #[command(after_help = "\
 The credential is read from standard input or a file, never from the command line, where other users of the machine would see it:
-  tokend connections set-credential bamboohr < key.txt")]
+  tokend connections set-credential stripe < key.txt")]
 pub(crate) struct Args {
     #[command(flatten)]
     remote: Remote,
     /// The integration type whose shared connection gets it.
-    #[arg(required_unless_present = "connector", conflicts_with = "connector")]
     integration_type: Option<String>,
     /// The connector, in place of the integration type; needed for an app user's.
     #[arg(long, value_name = "ID")]
@@ -77,9 +77,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         skip_check: args.skip_check,
         ..Default::default()
     };
-    let set = answer(admin.set_static_credential(set).await)?;
+    let set = answer(admin.set_static_credential(set).await).map_err(in_flags)?;
     let name = args.integration_type.unwrap_or(connector_id);
     report(&args.remote, &name, set.connection.unwrap_or_default())
+}
+
+/// The error with the names that the command line has for the request's fields.
+fn in_flags(mut error: tokend_client::Error) -> tokend_client::Error {
+    error.message = error
+        .message
+        .replace("skip_check", "--skip-check")
+        .replace(", in basic", ": give --basic-user");
+    error
 }
 
 /// The id of a type's shared connector; the type's own name, to be told so, where there is none.

@@ -1,6 +1,6 @@
 //! `tokend connections tag`.
 
-use clap::Args as ClapArgs;
+use clap::{ArgGroup, Args as ClapArgs};
 use tokend_api::v1;
 
 use super::tag;
@@ -10,15 +10,20 @@ use crate::{
 };
 
 #[derive(ClapArgs)]
+#[command(override_usage = "tokend connections tag [OPTIONS] <CONNECTION> <NAME=VALUE...|--clear>")]
+#[command(group(ArgGroup::new("which").required(true).args(["tags", "clear"])))]
 pub(crate) struct Args {
     #[command(flatten)]
     remote: Remote,
     /// The connection.
     #[arg(value_name = "CONNECTION")]
     connection_id: String,
-    /// Its tags from now on; none removes those it has.
+    /// Its tags from now on.
     #[arg(value_name = "NAME=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
+    /// Remove those it has.
+    #[arg(long)]
+    clear: bool,
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {

@@ -72,14 +72,13 @@ impl fmt::Display for InvalidFiles {
             write!(formatter, "{line}")?;
         }
         let files: BTreeSet<_> = self.0.iter().map(|line| &line.file).collect();
-        if self.0.len() > 1 {
-            let (errors, files) = (self.0.len(), files.len());
-            write!(
+        match (self.0.len(), files.len()) {
+            (1, _) => write!(formatter, "\nNothing was changed."),
+            (errors, files) => write!(
                 formatter,
                 "\n{errors} errors in {files} file(s); nothing was changed."
-            )?;
+            ),
         }
-        Ok(())
     }
 }
 

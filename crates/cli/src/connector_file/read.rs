@@ -23,6 +23,9 @@ use super::{
 /// The most client secrets a connector has: one, and four to try after it.
 const MOST_SECRETS: usize = 5;
 
+/// A key that is further from every known one was meant for nothing that is there.
+const MOST_SLIPS: usize = 3;
+
 /// JSON, comments, and a comma after the last element: what editors know as JSONC. The parser would take much more.
 pub(super) const JSON_WITH_COMMENTS: ParseOptions = ParseOptions {
     allow_comments: true,
@@ -203,6 +206,14 @@ fn unknown(name: &str) -> String {
                 'clientSecretFile' or an environment variable with 'clientSecretEnv'"
             .to_owned();
     }
+    let nearest = KEYS
+        .iter()
+        .map(|key| (strsim::damerau_levenshtein(name, key.name), key.name))
+        .min()
+        .filter(|(distance, _)| *distance <= MOST_SLIPS);
+    if let Some((_, nearest)) = nearest {
+        return format!("unknown key '{name}'; did you mean '{nearest}'?");
+    }
     let allowed: Vec<_> = KEYS.iter().map(|key| key.name).collect();
     format!("unknown key '{name}'; allowed are {}", allowed.join(", "))
 }
@@ -266,6 +277,11 @@ mod tests {
             (
                 "{\n\"clientId\": \"a\",\n\"scope\": []\n}",
                 ":3:",
+                "unknown key 'scope'; did you mean 'scopes'?",
+            ),
+            (
+                "{\n\"permissions\": []\n}",
+                ":2:",
                 "allowed are $schema, integrationType",
             ),
             ("{\n\"clientId\": 7\n}", ":2:", "must be a text"),

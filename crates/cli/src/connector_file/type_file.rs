@@ -24,6 +24,14 @@ impl TypeFile {
         own == other || read(own).is_some_and(|own| Some(own) == read(other))
     }
 
+    /// Whether a person consents in a browser, as is the grant where none is named.
+    pub(crate) fn needs_browser(&self) -> bool {
+        let table = toml::from_str::<toml::Table>(&self.definition.toml).unwrap_or_default();
+        let about = table.get("about");
+        let grant = about.and_then(|about| about.get("grant")?.as_str());
+        grant.is_none_or(|grant| grant == "authorization_code")
+    }
+
     /// What the server does not take, at the line that the reason names: by its number, or by the key it begins with.
     pub(crate) fn refused(&self, why: &str) -> InvalidLine {
         let own = format!("{}.toml: ", self.definition.integration_type);

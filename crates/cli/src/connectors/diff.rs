@@ -62,6 +62,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
             types.push(PlannedType {
                 name: name.clone(),
                 action: PlannedAction::Delete,
+                replaces_built_in: false,
             });
         }
     }
@@ -132,7 +133,7 @@ fn sign(action: PlannedAction) -> (char, &'static str) {
     match action {
         PlannedAction::Create => ('+', "only in the files"),
         PlannedAction::Delete => ('-', "only on the server"),
-        _ => ('~', ""),
+        _ => ('~', "differs"),
     }
 }
 
@@ -147,7 +148,9 @@ fn print(connectors: &[Difference], types: &[PlannedType]) -> std::io::Result<()
         for (field, [server, files]) in &one.fields {
             match server == files {
                 true => output::line(&format!("    {field} differs"))?,
-                false => output::line(&format!("    {field}: {server} -> {files}"))?,
+                false => output::line(&format!(
+                    "    {field}: {server} on the server, {files} in the files"
+                ))?,
             }
         }
     }

@@ -1,7 +1,9 @@
 //! What a push would do, as the server says it, with the integration types of one's own.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use tokend_api::v1::{self, PlannedAction};
+use tokend_api::v1::{self, GrantType, PlannedAction};
 
 use super::{
     refused,
@@ -18,12 +20,16 @@ pub(super) struct Plan {
     pub(super) answer: v1::ApplyConnectorsResponse,
     /// The integration types of one's own that the folder holds.
     pub(super) types: Vec<PlannedType>,
+    /// The names of the types under which a person consents in a browser: only they have a redirect URI to register.
+    browsed: BTreeSet<String>,
 }
 
 /// What becomes of an integration type of one's own.
 pub(super) struct PlannedType {
     pub(super) name: String,
     pub(super) action: PlannedAction,
+    /// It has the name of a built-in one, which it replaces in this workspace from now on.
+    pub(super) replaces_built_in: bool,
 }
 
 impl Plan {
@@ -46,17 +52,37 @@ impl Plan {
             }
         };
         InvalidFiles::check(folder.errors.clone())?;
+        let known = stored::integration_types(admin, "", true).await?;
+        let mut browsed: BTreeSet<_> = known
+            .iter()
+            .filter(|known| known.grant_type() == GrantType::AuthorizationCode)
+            .map(|known| known.integration_type.clone())
+            .collect();
         let mut types = Vec::new();
         for file in &folder.types {
             let name = file.definition.integration_type.clone();
+            match file.needs_browser() {
+                true => browsed.insert(name.clone()),
+                false => browsed.remove(&name),
+            };
             let action = match stored::definition(admin, &name).await? {
                 None => PlannedAction::Create,
                 Some(stored) if file.says(&stored) => PlannedAction::Unchanged,
                 Some(_) => PlannedAction::Update,
             };
-            types.push(PlannedType { name, action });
+            let built_in =
+                |one: &v1::IntegrationType| !one.user_defined && one.integration_type == name;
+            types.push(PlannedType {
+                replaces_built_in: known.iter().any(built_in),
+                name,
+                action,
+            });
         }
-        Ok(Self { answer, types })
+        Ok(Self {
+            answer,
+            types,
+            browsed,
+        })
     }
 
     /// Does it. What changed since it was planned makes it fail as a whole.
@@ -81,8 +107,25 @@ impl Plan {
         Ok(self)
     }
 
+    /// The redirect URI to register for a connector; None where nobody is sent to a browser for it.
+    pub(super) fn redirect_uri<'a>(&self, connector: &'a v1::Connector) -> Option<&'a str> {
+        let browsed = self.browsed.contains(&connector.integration_type);
+        browsed.then_some(connector.redirect_uri.as_str())
+    }
+
+    /// How many of each action there are, such as `create 1, update 2`.
+    pub(super) fn figures(&self) -> String {
+        let counts = self.counts();
+        let counts: Vec<_> = counts
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(word, count)| format!("{word} {count}"))
+            .collect();
+        counts.join(", ")
+    }
+
     /// How many connectors and types are created, updated and deleted.
-    pub(super) fn counts(&self) -> [(&'static str, usize); 3] {
+    fn counts(&self) -> [(&'static str, usize); 3] {
         let connectors = self.answer.changes.iter().map(v1::PlannedChange::action);
         let types = self.types.iter().map(|planned| planned.action);
         let actions: Vec<_> = connectors.chain(types).collect();
@@ -110,7 +153,11 @@ impl Plan {
             .types
             .iter()
             .map(|planned| {
-                json!({ "integrationType": planned.name, "action": planned.action.as_str_name() })
+                json!({
+                    "integrationType": planned.name,
+                    "action": planned.action.as_str_name(),
+                    "replacesBuiltIn": planned.replaces_built_in,
+                })
             })
             .collect();
         Ok(json)

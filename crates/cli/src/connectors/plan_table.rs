@@ -4,9 +4,9 @@ use tokend_api::v1::{self, PlannedAction};
 
 use super::{
     plan::{Plan, word},
-    stored::AdminClient,
+    stored::{self, AdminClient},
 };
-use crate::{output, remote::answer};
+use crate::output;
 
 /// How many of those who have to consent again are named for each connector.
 const MOST_NAMED: usize = 10;
@@ -16,10 +16,15 @@ impl Plan {
     pub(super) fn print(&self) -> std::io::Result<()> {
         let types = self.types.iter().map(|planned| {
             let toml = format!("{}.toml", planned.name);
-            [word(planned.action), "", &planned.name, &toml, ""].map(str::to_owned)
+            let what = match planned.replaces_built_in {
+                true => format!("{toml}: replaces the built-in"),
+                false => toml,
+            };
+            [word(planned.action), "", &planned.name, &what, ""].map(str::to_owned)
         });
         let connectors = self.answer.changes.iter().map(|change| {
             let connector = change.connector.clone().unwrap_or_default();
+            let redirect_uri = self.redirect_uri(&connector).unwrap_or_default().to_owned();
             [
                 word(change.action()).to_owned(),
                 connector.connector_id,
@@ -27,7 +32,7 @@ impl Plan {
                 change.changed_fields.join(", "),
                 match change.action() {
                     PlannedAction::Delete => String::new(),
-                    _ => connector.redirect_uri,
+                    _ => redirect_uri,
                 },
             ]
         });
@@ -41,6 +46,27 @@ impl Plan {
             ],
             connectors.chain(types),
         )
+    }
+
+    /// Tells on stderr which connectors cannot be deleted yet, because accounts are connected under them.
+    pub(super) async fn tell_in_use(&self, admin: &mut AdminClient) -> anyhow::Result<()> {
+        for change in &self.answer.changes {
+            let Some(connector) = &change.connector else {
+                continue;
+            };
+            if change.action() != PlannedAction::Delete {
+                continue;
+            }
+            let id = &connector.connector_id;
+            let count = stored::connections(admin, id).await?.len();
+            if count > 0 {
+                eprintln!(
+                    "{id}: cannot be deleted while it has {count} connection(s): see 'tokend connections list \
+                     --connector {id}' and 'tokend connections delete ID'"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Tells on stderr who has to consent again once it is done: before it is, the server can tell.
@@ -71,30 +97,18 @@ async fn needing_consent(
         .changed_fields
         .iter()
         .any(|field| field == "client_id");
-    let (mut names, mut page_token) = (Vec::new(), String::new());
-    loop {
-        let request = v1::ListConnectionsRequest {
-            connector_id: connector.connector_id.clone(),
-            page_size: 1000,
-            page_token,
-            ..Default::default()
-        };
-        let page = answer(admin.list_connections(request).await)?;
-        for connection in &page.connections {
-            let lacks = |scope: &String| !connection.scopes.contains(scope);
-            if other_client || connector.scopes.iter().any(lacks) {
-                if names.len() == MOST_NAMED {
-                    names.push("...".to_owned());
-                    return Ok(names);
-                }
-                names.push(owner(connection));
+    let mut names = Vec::new();
+    for connection in stored::connections(admin, &connector.connector_id).await? {
+        let lacks = |scope: &String| !connection.scopes.contains(scope);
+        if other_client || connector.scopes.iter().any(lacks) {
+            if names.len() == MOST_NAMED {
+                names.push("...".to_owned());
+                break;
             }
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(names);
+            names.push(owner(&connection));
         }
     }
+    Ok(names)
 }
 
 /// Whose connection it is, with the account where it is known.

@@ -59,6 +59,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         plan.print()?;
     }
     plan.tell_consents(&mut admin).await?;
+    plan.tell_in_use(&mut admin).await?;
     if args.dry_run {
         print_json(&args, &plan)?;
         eprintln!("Nothing was changed: this was a dry run.");
@@ -70,6 +71,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     let done = plan.apply(&mut admin, &folder, args.prune).await?;
     print_json(&args, &done)?;
+    match done.is_empty() {
+        true => eprintln!("Nothing to change: the server is what the files say."),
+        false => eprintln!("Done: {}.", done.figures()),
+    }
     if args.no_connect {
         return Ok(());
     }
@@ -96,13 +101,7 @@ fn agree(args: &Args, plan: &Plan) -> anyhow::Result<()> {
     if args.remote.json || !confirm::on_terminal() {
         return Err(NotConfirmed::NobodyToAsk.into());
     }
-    let counts = plan.counts();
-    let counts: Vec<_> = counts
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(word, count)| format!("{word} {count}"))
-        .collect();
-    match confirm::ask(&format!("Apply this ({})?", counts.join(", ")), false)? {
+    match confirm::ask(&format!("Apply this ({})?", plan.figures()), false)? {
         true => Ok(()),
         false => Err(NotConfirmed::Declined.into()),
     }

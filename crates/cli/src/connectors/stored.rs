@@ -95,6 +95,28 @@ async fn connectors(admin: &mut AdminClient) -> Result<Vec<v1::Connector>, Error
     }
 }
 
+/// All connections under a connector.
+pub(super) async fn connections(
+    admin: &mut AdminClient,
+    connector_id: &str,
+) -> Result<Vec<v1::Connection>, Error> {
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListConnectionsRequest {
+            connector_id: connector_id.to_owned(),
+            page_size: PAGE,
+            page_token,
+            ..Default::default()
+        };
+        let page = answer(admin.list_connections(request).await)?;
+        all.extend(page.connections);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(all);
+        }
+    }
+}
+
 /// The TOML of an integration type; None where it is not of one's own.
 pub(crate) async fn definition(
     admin: &mut AdminClient,

@@ -1,14 +1,16 @@
 //! `tokend users erase`.
 
-use clap::Args as ClapArgs;
+use clap::{ArgGroup, Args as ClapArgs};
 use tokend_api::v1;
 
 use crate::{
+    connections::at_provider,
     output,
     remote::{Remote, answer},
 };
 
 #[derive(ClapArgs)]
+#[command(group(ArgGroup::new("how").required(true).args(["dry_run", "yes"])))]
 pub(crate) struct Args {
     #[command(flatten)]
     remote: Remote,
@@ -16,10 +18,10 @@ pub(crate) struct Args {
     #[arg(value_name = "USER")]
     app_user_id: String,
     /// Only say what would be erased.
-    #[arg(long, required_unless_present = "yes")]
+    #[arg(long)]
     dry_run: bool,
     /// Do it: it cannot be undone.
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     yes: bool,
 }
 
@@ -35,12 +37,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let rows = erased.connections.iter().map(|connection| {
-        let told = connection.provider_revocation().as_str_name();
+        let told = at_provider(connection.provider_revocation());
         [
             connection.connection_id.clone(),
             connection.integration_type.clone(),
             match erased.erased {
-                true => told.replace("PROVIDER_REVOCATION_", ""),
+                true => told.to_owned(),
                 false => String::new(),
             },
         ]

@@ -1,10 +1,17 @@
 //! Several client secrets, while one is being rotated.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use tokend_model::ports::AuthorizationServer;
 use tokend_model::{Secret, TokenFailureKind};
+use tokend_oauth::OAuthOptions;
 
-use crate::fake::{Asked, Bench, CODE, Fake, Outcome, credential, secret};
+use crate::fake::{Asked, Bench, CODE, Fake, FixedClock, Outcome, credential, options, secret};
 
 const POST: &str = "
     [authorize]
@@ -71,8 +78,53 @@ async fn a_refused_client_tries_its_next_secret() -> Outcome {
             .revoke(bench.registration(), &credential(None))
             .await?;
         assert!(revoked);
-        assert_eq!(fake.asked().len(), 9);
+        // What was taken is tried first from then on.
+        assert_eq!(sent(&fake.asked())[3..], ["third", "third"]);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_that_is_no_longer_taken_gives_way_to_the_others() -> Outcome {
+    let fake = refusing(401, json!({"error": "invalid_client"})).await?;
+    let mut bench = with_three(Bench::defined(&fake.origin, POST)?);
+    bench.refresh(&secret(), &[]).await?;
+    bench.connector.other_client_secrets = vec![Secret::new("third"), Secret::new("second")];
+    bench.refresh(&secret(), &[]).await?;
+    assert_eq!(sent(&fake.asked())[3..], ["third"]);
+    bench.connector.client_secret = Some(Secret::new("third"));
+    bench.connector.other_client_secrets = Vec::new();
+    bench.refresh(&secret(), &[]).await?;
+    bench.connector.client_secret = Some(Secret::new("fourth"));
+    bench.connector.other_client_secrets = vec![Secret::new("fifth")];
+    assert!(bench.refresh(&secret(), &[]).await.is_err());
+    assert_eq!(sent(&fake.asked())[4..], ["third", "fourth", "fifth"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_slow_refusal_is_the_answer_when_little_time_is_left() -> Outcome {
+    let timeout = Duration::from_secs(2);
+    let fake = Fake::start(move |_| {
+        let refusal = async move {
+            tokio::time::sleep(timeout * 3 / 5).await;
+            Ok::<_, std::convert::Infallible>(json!({"error": "invalid_client"}).to_string())
+        };
+        let slow = Body::from_stream(futures::stream::once(refusal));
+        (StatusCode::UNAUTHORIZED, slow).into_response()
+    })
+    .await?;
+    let options = OAuthOptions {
+        timeout,
+        ..options()
+    };
+    let bench = Bench::defined_with(&fake.origin, POST, &options, Arc::new(FixedClock))?;
+    let failed = with_three(bench).refresh(&secret(), &[]).await.err();
+    assert_eq!(
+        failed.map(|failure| failure.kind),
+        Some(TokenFailureKind::ClientRejected)
+    );
+    assert_eq!(sent(&fake.asked()), ["first"]);
     Ok(())
 }
 

@@ -192,7 +192,8 @@ impl Bench {
             ("userinfo_url", "/userinfo"),
         ] {
             bench
-                .config
+                .connector
+                .connection_config
                 .insert(key.to_owned(), format!("{origin}{path}"));
         }
         Ok(bench)

@@ -61,7 +61,10 @@ fn all(asked: &Asked) -> Response {
 fn bench(fake: &Fake, clock: Arc<dyn Clock>) -> Result<Bench, Box<dyn std::error::Error>> {
     let mut bench = Bench::defined_with(&fake.origin, OIDC, &options(), clock)?;
     let issuer = format!("{}/tenant", fake.origin);
-    bench.config.insert("issuer".to_owned(), issuer);
+    bench
+        .connector
+        .connection_config
+        .insert("issuer".to_owned(), issuer);
     Ok(bench)
 }
 

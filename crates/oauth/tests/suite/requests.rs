@@ -67,10 +67,13 @@ async fn a_token_endpoint_is_told_without_its_query() -> Outcome {
     let endpoint = bench.client.token_endpoint(bench.registration());
     assert_eq!(endpoint.await?, "https://idp.example.com/token");
     let url = format!("https://other.example.com:8443/a/token?key={}", token());
-    bench.config.insert("token_url".to_owned(), url);
+    bench
+        .connector
+        .connection_config
+        .insert("token_url".to_owned(), url);
     let endpoint = bench.client.token_endpoint(bench.registration());
     assert_eq!(endpoint.await?, "https://other.example.com:8443/a/token");
-    bench.config.remove("token_url");
+    bench.connector.connection_config.remove("token_url");
     let endpoint = bench.client.token_endpoint(bench.registration());
     let error = endpoint.await.err();
     assert!(error.is_some_and(|error| error.to_string().contains("token_url")));
@@ -80,7 +83,10 @@ async fn a_token_endpoint_is_told_without_its_query() -> Outcome {
 #[tokio::test]
 async fn what_is_missing_is_named() -> Outcome {
     let mut bench = Bench::generic("https://idp.example.com", &options())?;
-    bench.config.remove("authorization_url");
+    bench
+        .connector
+        .connection_config
+        .remove("authorization_url");
     let error = bench
         .client
         .authorize_url(bench.registration(), &[], REDIRECT_URI)
@@ -128,7 +134,8 @@ async fn the_operator_chooses_the_authentication() -> Outcome {
     let mut bench = Bench::generic(&fake.origin, &options())?;
     for (method, has_secret) in [("client_secret_post", true), ("none", false)] {
         bench
-            .config
+            .connector
+            .connection_config
             .insert("token_auth_method".to_owned(), method.to_owned());
         let refresh_token = secret();
         bench.refresh(&refresh_token, &["a".to_owned()]).await?;
@@ -145,7 +152,8 @@ async fn the_operator_chooses_the_authentication() -> Outcome {
         assert_eq!(form.get("scope"), None);
     }
     bench
-        .config
+        .connector
+        .connection_config
         .insert("token_auth_method".to_owned(), "magic".to_owned());
     let failure = bench.refresh(&secret(), &[]).await.err();
     assert_eq!(
@@ -180,7 +188,7 @@ async fn revocation_prefers_the_refresh_token() -> Outcome {
             Some(token.expose())
         );
     }
-    bench.config.remove("revocation_url");
+    bench.connector.connection_config.remove("revocation_url");
     assert!(
         !bench
             .client
@@ -226,7 +234,7 @@ async fn the_account_is_found_where_it_is() -> Outcome {
     assert_eq!(account.email, None);
     let bearer = format!("Bearer {}", access_token.expose());
     assert_eq!(fake.only()?.header("authorization"), bearer);
-    bench.config.remove("userinfo_url");
+    bench.connector.connection_config.remove("userinfo_url");
     assert_eq!(
         bench
             .client

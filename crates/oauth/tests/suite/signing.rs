@@ -269,7 +269,8 @@ async fn an_assertion_is_a_grant_of_its_own() -> Outcome {
         let sections = BEARER.replace("[assertion]", &format!("[assertion]\n{claim}"));
         let mut bench = with_key(Bench::defined(&fake.origin, &sections)?, &key)?;
         bench
-            .config
+            .connector
+            .connection_config
             .insert("subject".to_owned(), "user@example.com".to_owned());
         let asked_for = scopes(&["a", "b"]);
         let first = bench.obtain(None, &asked_for).await?;

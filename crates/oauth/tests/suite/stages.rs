@@ -110,7 +110,7 @@ async fn a_recorded_answer_reads_the_same_each_time_and_calls_nobody() -> Outcom
     assert_eq!(answer.refresh_expire_time, Some(refresh_end));
 
     // Whatever was changed since, the answer is still there.
-    bench.config.clear();
+    bench.connector.connection_config.clear();
     bench.connector.client_secret = None;
     assert_eq!(bench.read(&raw).await?, answer);
     // A time counts from the answer's arrival, not from its reading.

@@ -29,6 +29,7 @@ cases!(
     a_takeover_leaves_the_connection_uncertain,
     what_a_failure_recorded_stands,
     a_heartbeat_keeps_a_claim,
+    the_first_attempt_in_doubt_says_how_old_it_is,
     a_second_call_gets_a_later_deadline,
     a_pause_is_for_all_of_a_client,
     pauses_that_are_over_are_forgotten,
@@ -177,6 +178,30 @@ async fn silence_is_not_enough_for_an_old_attempt(rig: Rig) {
     rig.execute("UPDATE refresh_claims SET started_at = started_at + 15000")
         .await;
     won(claim().await);
+}
+
+/// The window opened with the first attempt in doubt, not with the one that took it over.
+async fn the_first_attempt_in_doubt_says_how_old_it_is(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let claim = async |holder: Holder| {
+        let request = ClaimRequest {
+            holder,
+            takeover: silent(Some(25 * SECOND)),
+            ..request(&new, 1)
+        };
+        rig.storage.claim(&request).await.unwrap()
+    };
+    won(claim(holder("a", "first")).await);
+    age(&rig, "heartbeat_at", 9 * SECOND).await;
+    let taken_over = won(claim(holder("b", "first")).await);
+    assert!(taken_over.uncertain_since.is_some());
+    age(&rig, "heartbeat_at", 9 * SECOND).await;
+    rig.execute("UPDATE connections SET uncertain_since = uncertain_since - 30000")
+        .await;
+    for asker in [holder("c", "first"), holder("b", "second")] {
+        let left = held(&claim(asker).await);
+        assert!(left > MINUTE / 2, "{left:?}");
+    }
 }
 
 async fn holders_are_waited_for_when_the_database_is_back(rig: Rig) {
