@@ -58,9 +58,6 @@ pub enum Presentation {
     /// Not while the present access token works: the provider may take it for theft and end both. Once nothing works
     /// any more there is nothing left to lose by it.
     WhenRunOut,
-    /// Not before this time: an earlier attempt may still store the successor, which a second redemption would end. Its
-    /// process may have died with the answer in its journal.
-    NotBefore(Timestamp),
 }
 
 /// Heartbeats come every 2 s; four of them missing is no delay any more.
@@ -101,30 +98,20 @@ impl Rotation {
     }
 
     /// Whether a refresh token may be presented at `now`. `uncertain_since` is when the first attempt on it began
-    /// whose outcome nobody knows, `works` whether the present access token still does, and `longest` how long an
-    /// attempt may take.
+    /// whose outcome nobody knows, and `works` whether the present access token still does.
     pub fn presentation(
         self,
         uncertain_since: Option<Timestamp>,
         works: bool,
-        longest: Duration,
         now: Timestamp,
     ) -> Presentation {
-        let Some(since) = uncertain_since else {
+        let Some(since) = uncertain_since.filter(|_| works) else {
             return Presentation::Free;
         };
         match self {
-            Self::StaysValid | Self::UntilSuccessorUsed => return Presentation::Free,
-            Self::Overlap { window } if now - since < delta(usable(window)) => {
-                return Presentation::Free;
-            }
-            Self::Overlap { .. } | Self::Strict | Self::Unknown => {}
-        }
-        let settled = since.checked_add_signed(delta(longest)).unwrap_or(now);
-        match works {
-            true => Presentation::WhenRunOut,
-            false if now < settled => Presentation::NotBefore(settled),
-            false => Presentation::Free,
+            Self::StaysValid | Self::UntilSuccessorUsed => Presentation::Free,
+            Self::Overlap { window } if now - since < delta(usable(window)) => Presentation::Free,
+            Self::Overlap { .. } | Self::Strict | Self::Unknown => Presentation::WhenRunOut,
         }
     }
 
@@ -221,24 +208,19 @@ mod tests {
     #[test]
     fn a_strict_provider_sees_a_doubtful_token_again_only_when_nothing_works_any_more() {
         for rotation in [Rotation::Strict, Rotation::Unknown] {
-            let may = |since, works, now| rotation.presentation(since, works, MINUTE, at(now));
-            assert_eq!(may(None, true, 10), Presentation::Free);
-            assert_eq!(may(Some(at(0)), true, 70), Presentation::WhenRunOut);
-            assert_eq!(may(Some(at(0)), false, 60), Presentation::Free);
-            // Until then the attempt's answer may still come.
-            let waits = Presentation::NotBefore(at(60));
-            assert_eq!(may(Some(at(0)), false, 59), waits);
+            let may = |since, works| rotation.presentation(since, works, at(10));
+            assert_eq!(may(None, true), Presentation::Free);
+            assert_eq!(may(Some(at(0)), true), Presentation::WhenRunOut);
+            assert_eq!(may(Some(at(0)), false), Presentation::Free);
         }
     }
 
     #[test]
     fn a_window_is_used_while_it_is_open() {
         let rotation = Rotation::Overlap { window: MINUTE };
-        let may = |works, now| rotation.presentation(Some(at(0)), works, 2 * MINUTE, at(now));
-        assert_eq!(may(true, 54), Presentation::Free);
-        assert_eq!(may(false, 54), Presentation::Free);
-        assert_eq!(may(true, 55), Presentation::WhenRunOut);
-        assert_eq!(may(false, 55), Presentation::NotBefore(at(120)));
+        let may = |now| rotation.presentation(Some(at(0)), true, at(now));
+        assert_eq!(may(54), Presentation::Free);
+        assert_eq!(may(55), Presentation::WhenRunOut);
         assert!(rotation.previous_may_work(at(0), at(54)));
         assert!(!rotation.previous_may_work(at(0), at(55)));
     }

@@ -268,7 +268,6 @@ impl Vending {
                 Error::ReauthorizationRequired { connect: None }
             }
             Some("REAUTHORIZATION_REQUIRED") => Error::GrantInDoubt { retry_after },
-            None if doubt.is_some() => Error::OutcomeUnknown { retry_after },
             _ => Error::ProviderUnavailable { retry_after },
         })
     }
@@ -303,12 +302,10 @@ impl Vending {
             && (!subject.facts.access_token_survives_refresh || credential.expiry.time().is_none());
         let works = !reported && self.is_unexpired(credential);
         let now = self.shared.ports.clock.now();
-        subject.facts.rotation.presentation(
-            uncertain_since,
-            works,
-            self.shared.options.claim_time_to_live,
-            now,
-        )
+        subject
+            .facts
+            .rotation
+            .presentation(uncertain_since, works, now)
     }
 
     /// A place among the calls to this provider. Held until the call is over.

@@ -72,17 +72,11 @@ impl Vending {
             return self.store_orphan(attempt, orphan).await;
         }
         let doubt = attempt.claimed.uncertain_since;
-        match self.presentation(&attempt.subject, attempt.cause, doubt) {
-            Presentation::Free => {}
-            Presentation::WhenRunOut => {
-                let now = self.shared.ports.clock.now();
-                self.put_off(&attempt).await;
-                return Err(until_run_out(&attempt.subject.credential, now));
-            }
-            Presentation::NotBefore(settled) => {
-                let retry_after = self.wait_for_earlier(&attempt, settled).await;
-                return Err(Error::OutcomeUnknown { retry_after });
-            }
+        let presentation = self.presentation(&attempt.subject, attempt.cause, doubt);
+        if presentation == Presentation::WhenRunOut {
+            let now = self.shared.ports.clock.now();
+            self.put_off(&attempt).await;
+            return Err(until_run_out(&attempt.subject.credential, now));
         }
         let credential = &attempt.subject.credential;
         let Some(refresh_token) = credential.refresh_token.clone() else {

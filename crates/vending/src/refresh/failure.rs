@@ -123,28 +123,6 @@ impl Vending {
         error
     }
 
-    /// Gives the claim back because an earlier attempt may still store what it got; it is looked for again shortly, and
-    /// the token presented from `settled` on. Answers how long nobody need ask.
-    pub(super) async fn wait_for_earlier(&self, attempt: &Attempt, settled: Timestamp) -> Duration {
-        let connection = &attempt.subject.connection;
-        let now = self.shared.ports.clock.now();
-        let pause = self.shared.options.refresh_policy.first_pause;
-        let again = later(now, pause).min(settled);
-        let record = RefreshFailure {
-            status: connection.status,
-            status_reason: connection.status_reason.clone(),
-            renewal_time: Some(again),
-            health: RefreshHealth {
-                uncertain_since: attempt.claimed.uncertain_since,
-                retry_time: Some(again),
-                ..connection.refresh_health.clone()
-            },
-            pause: None,
-        };
-        self.close(attempt, record).await;
-        (again - now).to_std().unwrap_or_default()
-    }
-
     /// Gives the claim back without a call: what was known of the connection stays known.
     pub(super) async fn put_off(&self, attempt: &Attempt) {
         let connection = &attempt.subject.connection;
@@ -204,7 +182,6 @@ impl Vending {
         let cause = RenewalCause::Scheduled;
         match self.presentation(&attempt.subject, cause, uncertain_since) {
             Presentation::Free => retry_time,
-            Presentation::NotBefore(settled) => settled.max(retry_time),
             Presentation::WhenRunOut => credential
                 .expiry
                 .time()
