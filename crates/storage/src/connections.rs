@@ -19,10 +19,7 @@ use sea_orm::{
 use tokend_model::{
     Account, Connection, ConnectionFilter, ConnectionId, ConnectionUse, ConnectorId, Credential,
     IntegrationTypeName, Label, Owner, Timestamp, WorkspaceName,
-    ports::{
-        ChangedSubject, Connections, Ended, Imported, KeptGeneration, NewConnection, Page,
-        StorageError,
-    },
+    ports::{Connections, Ended, Imported, KeptGeneration, NewConnection, Page, StorageError},
 };
 
 use self::{
@@ -31,7 +28,6 @@ use self::{
 };
 use crate::{
     Storage,
-    changes::announce,
     columns::{kind_text, owner_columns, time},
     connect::clock,
     database_clock,
@@ -218,24 +214,15 @@ impl Connections for Storage {
             account_name: Set(account.name.clone()),
             ..Default::default()
         };
-        let (workspace, id) = (workspace.clone(), id.clone());
-        self.transact(move |transaction| {
-            Box::pin(async move {
-                let noted = Entity::update_many()
-                    .set(change)
-                    .filter(Column::Id.eq(id.as_str()))
-                    .filter(Column::Workspace.eq(workspace.as_str()))
-                    .exec(transaction)
-                    .await
-                    .map_err(by_meaning)?;
-                match noted.rows_affected {
-                    0 => Ok(()),
-                    // It is told with each token.
-                    _ => announce(transaction, &workspace, &ChangedSubject::Connection(id)).await,
-                }
-            })
-        })
-        .await
+        // Not announced: what others have in memory is good, and they would forget it just after it was connected.
+        Entity::update_many()
+            .set(change)
+            .filter(Column::Id.eq(id.as_str()))
+            .filter(Column::Workspace.eq(workspace.as_str()))
+            .exec(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(())
     }
 
     async fn record_uses(&self, uses: &[ConnectionUse]) -> Result<(), StorageError> {
