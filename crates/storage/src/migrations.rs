@@ -7,6 +7,7 @@ mod m0004_changes_and_deployment;
 mod m0005_credential_sources;
 mod m0006_tags_tokens_and_secrets;
 mod m0007_device_polls;
+mod m0008_predecessors;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_credential_sources::Migration),
             Box::new(m0006_tags_tokens_and_secrets::Migration),
             Box::new(m0007_device_polls::Migration),
+            Box::new(m0008_predecessors::Migration),
         ]
     }
 }

@@ -15,6 +15,9 @@ pub(crate) struct Model {
     pub(crate) heartbeat_at: i64,
     pub(crate) deadline_at: i64,
     pub(crate) state: String,
+    /// Until when an earlier attempt on the same generation, taken over before its deadline, may still store its answer;
+    /// 0 if there is none.
+    pub(crate) predecessor_deadline_at: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -104,7 +104,7 @@ pub(crate) async fn claim(
     } = circumstances;
     let held = earlier.as_ref().and_then(|standing| {
         let doubted = current.uncertain_since;
-        let remaining = standing.remaining(&request.holder, request.takeover, doubted, now);
+        let remaining = standing.remaining(&request, doubted, now);
         // Without its own: what is dead does not come back.
         let away = before_return.filter(|_| standing.may_be_alive(&request.holder));
         remaining.max(away)
@@ -117,8 +117,11 @@ pub(crate) async fn claim(
     }
     let uncertain_since = uncertain_since(&request, &current, earlier.as_ref());
     expect(transaction, &request, uncertain_since, now).await?;
-    let epoch = earlier.map_or(1, |standing| standing.epoch.saturating_add(1));
-    write(transaction, &request, epoch, now).await?;
+    let epoch = earlier
+        .as_ref()
+        .map_or(1, |standing| standing.epoch.saturating_add(1));
+    let predecessor = earlier.map_or(0, |standing| standing.longest_deadline(&request));
+    write(transaction, &request, (epoch, predecessor), now).await?;
     let orphan = if orphaned {
         let untried = of_connection(&request.connection_id)
             .filter(orphan::Column::BaseGeneration.eq(i64::from(request.base.0)))
@@ -153,7 +156,8 @@ async fn circumstances(
     };
     let query = format!(
         "WITH earlier AS (\
-            SELECT epoch, holder, base_generation, started_at, heartbeat_at, deadline_at, state \
+            SELECT epoch, holder, base_generation, started_at, heartbeat_at, deadline_at, state, \
+                predecessor_deadline_at \
             FROM refresh_claims WHERE connection_id = $1 {lock}) \
         SELECT {now} AS now, pause.until_time AS paused_until, pulse.beat_time, pulse.resume_time, \
             pulse.id AS deployment, pulse.adoptions, pulse.pulse, EXISTS (\
@@ -185,9 +189,7 @@ fn uncertain_since(
     current: &connection::Model,
     earlier: Option<&Standing>,
 ) -> Option<i64> {
-    let taken_over = earlier.filter(|standing| {
-        standing.is_open() && standing.base_generation == i64::from(request.base.0)
-    });
+    let taken_over = earlier.filter(|standing| standing.is_open() && standing.is_of(request));
     current
         .uncertain_since
         .or(taken_over.map(|standing| standing.started_at))
@@ -220,7 +222,7 @@ async fn expect(
 async fn write(
     transaction: &DatabaseTransaction,
     request: &ClaimRequest,
-    epoch: i64,
+    (epoch, predecessor_deadline_at): (i64, i64),
     now: i64,
 ) -> Result<(), StorageError> {
     let row = refresh_claim::Model {
@@ -233,6 +235,7 @@ async fn write(
         heartbeat_at: now,
         deadline_at: now.saturating_add(whole_milliseconds(request.time_to_live)),
         state: CLAIM_OPEN.to_owned(),
+        predecessor_deadline_at,
     };
     let replace = OnConflict::column(refresh_claim::Column::ConnectionId)
         .update_columns(refresh_claim::Column::iter())

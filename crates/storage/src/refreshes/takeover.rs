@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use sea_orm::FromQueryResult;
-use tokend_model::{TakeoverRule, ports::Holder};
+use tokend_model::{
+    TakeoverRule,
+    ports::{ClaimRequest, Holder},
+};
 
 use super::{CLAIM_OPEN, whole_milliseconds};
 
@@ -18,6 +21,7 @@ pub(crate) struct Standing {
     pub(crate) heartbeat_at: i64,
     pub(crate) deadline_at: i64,
     pub(crate) state: String,
+    pub(crate) predecessor_deadline_at: i64,
 }
 
 impl Standing {
@@ -25,26 +29,45 @@ impl Standing {
         self.state == CLAIM_OPEN
     }
 
-    /// How long the claim is still its holder's; `None` if `asker` may take it now. `doubted` is when the first attempt
-    /// on the same refresh token began whose outcome nobody knows.
+    /// How long others are waited for; `None` if the asker may claim now. `doubted` is when the first attempt on the
+    /// same refresh token began whose outcome nobody knows.
     pub(crate) fn remaining(
         &self,
-        asker: &Holder,
-        rule: TakeoverRule,
+        request: &ClaimRequest,
         doubted: Option<i64>,
         now: i64,
     ) -> Option<Duration> {
+        let rule = request.takeover;
+        let in_time = self.is_in_time(rule, doubted, now);
         // A dead holder's request may still be carried out: that matters where a second redemption does.
-        let dead = self.is_earlier_life_of(asker)
-            && rule.silence.is_some()
-            && self.is_in_time(rule, doubted, now);
-        if !self.is_open() || dead {
-            return None;
+        let dead = self.is_earlier_life_of(&request.holder) && rule.silence.is_some() && in_time;
+        let holder_until = match self.is_open() && !dead {
+            true => self
+                .given_up_at(rule, doubted, now)
+                .map_or(self.deadline_at, |time| time.min(self.deadline_at)),
+            false => now,
+        };
+        // Outside of the window its answer must not be made worthless.
+        let predecessor_until = match in_time || !self.is_of(request) {
+            true => now,
+            false => self.predecessor_deadline_at,
+        };
+        time_left(now, holder_until.max(predecessor_until))
+    }
+
+    /// Until when the attempts on the asker's generation up to this one may still store an answer, should it be taken
+    /// over now.
+    pub(crate) fn longest_deadline(&self, request: &ClaimRequest) -> i64 {
+        match (self.is_of(request), self.is_open()) {
+            (true, true) => self.predecessor_deadline_at.max(self.deadline_at),
+            (true, false) => self.predecessor_deadline_at,
+            (false, _) => 0,
         }
-        let free_at = self
-            .given_up_at(rule, doubted, now)
-            .map_or(self.deadline_at, |time| time.min(self.deadline_at));
-        time_left(now, free_at)
+    }
+
+    /// Whether it is about the same refresh token.
+    pub(crate) fn is_of(&self, request: &ClaimRequest) -> bool {
+        self.base_generation == i64::from(request.base.0)
     }
 
     /// Whether somebody may come back to it.

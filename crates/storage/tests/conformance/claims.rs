@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tokend_model::{
-    Generation, TakeoverRule,
+    Generation, TakeoverRule, Timestamp,
     ports::{
-        ClaimOutcome, ClaimRequest, ClientRegistration, CommitOutcome, Connections, Deployments,
-        Holder, Refreshes,
+        Claim, ClaimOutcome, ClaimRequest, ClientRegistration, CommitOutcome, Connections,
+        Deployments, Holder, Refreshes,
     },
 };
 
@@ -30,6 +30,7 @@ cases!(
     what_a_failure_recorded_stands,
     a_heartbeat_keeps_a_claim,
     the_first_attempt_in_doubt_says_how_old_it_is,
+    what_was_taken_over_is_waited_for_once_the_window_is_closed,
     a_second_call_gets_a_later_deadline,
     a_pause_is_for_all_of_a_client,
     pauses_that_are_over_are_forgotten,
@@ -202,6 +203,39 @@ async fn the_first_attempt_in_doubt_says_how_old_it_is(rig: Rig) {
         let left = held(&claim(asker).await);
         assert!(left > MINUTE / 2, "{left:?}");
     }
+}
+
+/// The one that took it over failed and holds nothing any more; the first may still store the only answer that counts.
+async fn what_was_taken_over_is_waited_for_once_the_window_is_closed(rig: Rig) {
+    let new = stored_connection(&rig.storage).await;
+    let claim = async |replica: &str| {
+        let request = ClaimRequest {
+            holder: holder(replica, "only"),
+            takeover: silent(Some(25 * SECOND)),
+            ..request(&new, 1)
+        };
+        rig.storage.claim(&request).await.unwrap()
+    };
+    let fails = async |claim: &Claim, since: Timestamp| {
+        let mut record = failure();
+        record.health.uncertain_since = Some(since);
+        rig.storage.fail(claim, &record).await.unwrap();
+    };
+    won(claim("a").await);
+    age(&rig, "heartbeat_at", 9 * SECOND).await;
+    let second = won(claim("b").await);
+    let now = rig.storage.database_time().await.unwrap();
+    fails(&second.claim, now).await;
+    // While the window is open nobody waits.
+    let third = won(claim("c").await);
+    fails(&third.claim, now - MINUTE).await;
+    let left = held(&claim("d").await);
+    assert!(left > MINUTE / 2, "{left:?}");
+    age(&rig, "predecessor_deadline_at", MINUTE).await;
+    // A failure alone leaves nobody to wait for.
+    let fourth = won(claim("d").await);
+    fails(&fourth.claim, now - MINUTE).await;
+    won(claim("a").await);
 }
 
 async fn holders_are_waited_for_when_the_database_is_back(rig: Rig) {

@@ -17,7 +17,12 @@ use super::operation::{connector, fixed_time, workspaces};
 const TIMES: [(&str, &[&str]); 4] = [
     (
         "refresh_claims",
-        &["started_at", "heartbeat_at", "deadline_at"],
+        &[
+            "started_at",
+            "heartbeat_at",
+            "deadline_at",
+            "predecessor_deadline_at",
+        ],
     ),
     (
         "connections",

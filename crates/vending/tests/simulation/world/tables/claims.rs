@@ -23,7 +23,7 @@ impl Tables {
         let earlier = row.claim.as_ref();
         let held = earlier.filter(|_| !granted_twice).and_then(|standing| {
             let doubted = row.connection.refresh_health.uncertain_since;
-            let remaining = standing.remaining(&request.holder, request.takeover, doubted, now);
+            let remaining = standing.remaining(request, doubted, now);
             let away = before_return.filter(|_| standing.may_be_alive(&request.holder));
             remaining.max(away)
         });
@@ -37,6 +37,9 @@ impl Tables {
             earlier.filter(|standing| standing.is_open() && standing.base == request.base);
         let began = taken_over.map(|standing| standing.started);
         let epoch = earlier.map_or(1, |standing| standing.epoch + 1);
+        let predecessor = earlier.map_or(Timestamp::UNIX_EPOCH, |standing| {
+            standing.longest_deadline(request)
+        });
         let health = &mut row.connection.refresh_health;
         health.uncertain_since = health.uncertain_since.or(began);
         let free = request.takeover.silence.unwrap_or(request.time_to_live);
@@ -47,6 +50,7 @@ impl Tables {
             &request.holder,
             request.base,
             (now, deadline),
+            predecessor,
         ));
         ClaimOutcome::Claimed(Claimed {
             claim: Claim {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tokend_model::{Generation, TakeoverRule, Timestamp, ports::Holder};
+use tokend_model::{
+    Generation, TakeoverRule, Timestamp,
+    ports::{ClaimRequest, Holder},
+};
 
 use super::{delta, time_left};
 
@@ -16,6 +19,8 @@ pub(crate) struct Standing {
     pub(super) heartbeat: Timestamp,
     pub(super) deadline: Timestamp,
     state: State,
+    /// Until when an attempt that was taken over early may still store its answer.
+    predecessor_deadline: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,7 @@ impl Standing {
         holder: &Holder,
         base: Generation,
         (now, deadline): (Timestamp, Timestamp),
+        predecessor_deadline: Timestamp,
     ) -> Self {
         Self {
             epoch,
@@ -41,6 +47,7 @@ impl Standing {
             heartbeat: now,
             deadline,
             state: State::Open,
+            predecessor_deadline,
         }
     }
 
@@ -64,24 +71,36 @@ impl Standing {
         may
     }
 
-    /// How long the claim is still its holder's; `None` if `asker` may take it now.
+    /// How long others are waited for; `None` if the asker may claim now.
     pub(super) fn remaining(
         &self,
-        asker: &Holder,
-        rule: TakeoverRule,
+        request: &ClaimRequest,
         doubted: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Duration> {
-        let dead = self.is_earlier_life_of(asker)
-            && rule.silence.is_some()
-            && self.is_in_time(rule, doubted, now);
-        if !self.is_open() || dead {
-            return None;
+        let rule = request.takeover;
+        let in_time = self.is_in_time(rule, doubted, now);
+        let dead = self.is_earlier_life_of(&request.holder) && rule.silence.is_some() && in_time;
+        let mut until = now;
+        if self.is_open() && !dead {
+            let given_up = self.given_up_at(rule, doubted, now);
+            until = self.deadline.min(given_up.unwrap_or(self.deadline));
         }
-        let given_up = self
-            .given_up_at(rule, doubted, now)
-            .unwrap_or(self.deadline);
-        time_left(now, given_up.min(self.deadline))
+        if !in_time && self.base == request.base {
+            until = until.max(self.predecessor_deadline);
+        }
+        time_left(now, until)
+    }
+
+    /// Until when the attempts up to this one may still store an answer to the asker's generation.
+    pub(super) fn longest_deadline(&self, request: &ClaimRequest) -> Timestamp {
+        if self.base != request.base {
+            return Timestamp::UNIX_EPOCH;
+        }
+        match self.is_open() {
+            true => self.predecessor_deadline.max(self.deadline),
+            false => self.predecessor_deadline,
+        }
     }
 
     /// Whether somebody may come back to it.
