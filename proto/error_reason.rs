@@ -24,11 +24,15 @@ impl ErrorReason {
             Self::Unspecified => Code::Unknown,
             Self::InvalidField | Self::ConnectionConfigInvalid => Code::InvalidArgument,
             Self::CallerUnauthenticated | Self::AppUserUnauthenticated => Code::Unauthenticated,
-            Self::CallerNotAllowed | Self::CompletionMismatch => Code::PermissionDenied,
+            Self::CallerNotAllowed | Self::CompletionMismatch | Self::Suspended => {
+                Code::PermissionDenied
+            }
             Self::IntegrationTypeUnknown
             | Self::ConnectorNotFound
             | Self::ConnectionNotFound
-            | Self::AuthorizationNotFound => Code::NotFound,
+            | Self::AuthorizationNotFound
+            | Self::SuspensionNotFound
+            | Self::BulkRevocationNotFound => Code::NotFound,
             Self::NotConnected
             | Self::AuthorizationPending
             | Self::AuthorizationExpired
@@ -47,6 +51,7 @@ impl ErrorReason {
             | Self::RefreshInProgress
             | Self::StorageUnavailable
             | Self::AuditUnavailable
+            | Self::Overloaded
             | Self::ServerDraining
             | Self::WatcherTooSlow => Code::Unavailable,
             Self::QuotaExceeded => Code::ResourceExhausted,

@@ -80,6 +80,7 @@ impl Tokend {
         config.database.url = options.database.create(home.path()).await;
         config.keys.file = home.path().join("tokend.key");
         config.journal.directory = home.path().join("journal");
+        config.audit.file = home.path().join("audit.jsonl");
         config.deployment.file = home.path().join("tokend.deployment");
         config.oauth.allow_loopback = true;
         // Tests that want it switch it on: the others count calls.
@@ -90,6 +91,7 @@ impl Tokend {
             issuer: simulator.app_issuer().to_owned(),
             jwks_url: String::new(),
             audiences: vec![AUDIENCE.to_owned()],
+            caller_audiences: Default::default(),
             algorithms: Vec::new(),
             user_id_claim: "sub".to_owned(),
         }];

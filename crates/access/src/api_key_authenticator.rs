@@ -11,7 +11,7 @@ use tokend_model::{
 };
 use tokio::sync::Mutex;
 
-use crate::{Caller, CallerKind, CallerRejection, api_key::PresentedKey};
+use crate::{Caller, CallerKind, CallerRejection, OtherWorkspaces, api_key::PresentedKey};
 
 /// Unknown keys make us look into the database again, at most once in this time.
 const RELOAD_FLOOR: TimeDelta = TimeDelta::seconds(1);
@@ -28,7 +28,7 @@ pub struct ApiKeyAuthenticator {
 struct KnownKey {
     secret_hash: Vec<u8>,
     expire_time: Option<Timestamp>,
-    caller: Caller,
+    caller: Arc<Caller>,
 }
 
 impl ApiKeyAuthenticator {
@@ -50,7 +50,7 @@ impl ApiKeyAuthenticator {
     }
 
     /// The caller that holds this key (the text after `Bearer `).
-    pub async fn authenticate(&self, key: &str) -> Result<Caller, CallerRejection> {
+    pub async fn authenticate(&self, key: &str) -> Result<Arc<Caller>, CallerRejection> {
         let key = PresentedKey::parse(key).ok_or(CallerRejection::Malformed)?;
         if let Some(caller) = self.find(&key) {
             return Ok(caller);
@@ -60,7 +60,7 @@ impl ApiKeyAuthenticator {
         self.find(&key).ok_or(CallerRejection::Refused)
     }
 
-    fn find(&self, key: &PresentedKey<'_>) -> Option<Caller> {
+    fn find(&self, key: &PresentedKey<'_>) -> Option<Arc<Caller>> {
         let snapshot = self.snapshot.load();
         let hash = key.secret_hash();
         let known = snapshot.get(key.key_id);
@@ -97,14 +97,16 @@ impl KnownKey {
         let known = Self {
             secret_hash: record.secret_hash,
             expire_time: record.expire_time,
-            caller: Caller {
+            caller: Arc::new(Caller {
                 name: record.caller,
                 workspace: record.workspace,
-                role: record.role,
+                other_workspaces: OtherWorkspaces::None,
+                role: Some(record.role),
                 kind: CallerKind::ApiKey {
                     key_id: record.key_id.clone(),
                 },
-            },
+                expire_time: None,
+            }),
         };
         (record.key_id, known)
     }

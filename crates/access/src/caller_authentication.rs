@@ -1,22 +1,34 @@
 //! How this server tells its callers.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use tokend_model::{WorkspaceName, ports::CallerRole};
+use tokend_model::{Timestamp, WorkspaceName, ports::CallerRole};
 
-use crate::{AccessError, ApiKeyAuthenticator, Caller, CallerKind, CallerRejection};
+use crate::{
+    AccessError, ApiKeyAuthenticator, Caller, CallerKind, CallerRejection, caller::OtherWorkspaces,
+};
 
-/// How this server tells its callers.
-pub enum CallerAuthentication {
-    /// By API key.
-    ApiKeys(ApiKeyAuthenticator),
+/// The ways in which this server tells its callers; several at once.
+#[derive(Default)]
+pub struct CallerAuthentication {
     /// Whoever is on this machine is the operator; for the demonstration only.
-    Open(LoopbackCaller),
+    pub loopback: Option<LoopbackCaller>,
+    /// By API key.
+    pub api_keys: Option<Arc<ApiKeyAuthenticator>>,
+}
+
+/// What a call brings to prove who makes it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Presented<'a> {
+    /// The call's `authorization` metadata. Where it is there, it is what counts.
+    pub authorization: Option<&'a str>,
+    /// Whom the connection's client certificate proves.
+    pub certificate: Option<&'a Arc<Caller>>,
 }
 
 /// The caller that everybody on this machine is taken for.
 #[derive(Debug, Clone)]
-pub struct LoopbackCaller(Caller);
+pub struct LoopbackCaller(Arc<Caller>);
 
 /// The address can be reached from other machines, so callers must be told apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,27 +48,40 @@ impl LoopbackCaller {
         if !listen.ip().to_canonical().is_loopback() {
             return Err(NotLoopback(listen));
         }
-        Ok(Self(Caller {
+        Ok(Self(Arc::new(Caller {
             name: name.into(),
             workspace,
-            role: CallerRole::Operator,
+            other_workspaces: OtherWorkspaces::None,
+            role: Some(CallerRole::Operator),
             kind: CallerKind::Loopback,
-        }))
+            expire_time: None,
+        })))
     }
 }
 
 impl CallerAuthentication {
-    /// The caller, by the call's `authorization` metadata; [`AccessError::CallerUnauthenticated`] if it is not
-    /// accepted.
-    pub async fn authenticate(&self, authorization: Option<&str>) -> Result<Caller, AccessError> {
-        match self {
-            Self::Open(LoopbackCaller(caller)) => Ok(caller.clone()),
-            Self::ApiKeys(authenticator) => {
-                let authorization = authorization.ok_or(CallerRejection::Missing)?;
-                let key = bearer(authorization).ok_or(CallerRejection::Malformed)?;
-                Ok(authenticator.authenticate(key).await?)
-            }
+    /// The caller, or [`AccessError::CallerUnauthenticated`]. What is presented and not accepted is not made up for
+    /// by something else that would be.
+    pub async fn authenticate(
+        &self,
+        presented: Presented<'_>,
+        now: Timestamp,
+    ) -> Result<Arc<Caller>, AccessError> {
+        if let Some(LoopbackCaller(caller)) = &self.loopback {
+            return Ok(caller.clone());
         }
+        let Some(authorization) = presented.authorization else {
+            let caller = presented.certificate.ok_or(CallerRejection::Missing)?;
+            return match caller.expire_time {
+                Some(expire_time) if expire_time <= now => {
+                    Err(CallerRejection::CertificateExpired.into())
+                }
+                _ => Ok(caller.clone()),
+            };
+        };
+        let credentials = bearer(authorization).ok_or(CallerRejection::Malformed)?;
+        let api_keys = self.api_keys.as_ref().ok_or(CallerRejection::Malformed)?;
+        Ok(api_keys.authenticate(credentials).await?)
     }
 }
 

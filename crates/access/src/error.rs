@@ -1,5 +1,7 @@
 //! Why a call is refused, by meaning. No text of a key or token is ever part of it.
 
+use std::time::Duration;
+
 use tokend_model::{InvalidId, WorkspaceName};
 
 use crate::Action;
@@ -14,7 +16,7 @@ pub enum AccessError {
     #[error("the app user is not authenticated: {0}")]
     AppUserUnauthenticated(TokenRejection),
     /// The caller is known, and may not do this here.
-    #[error("{caller} may not {action} in workspace {workspace}")]
+    #[error("{caller} has no permission to {action} here, in workspace {workspace}")]
     NotAllowed {
         /// The caller's name.
         caller: String,
@@ -23,6 +25,31 @@ pub enum AccessError {
         /// Where.
         workspace: WorkspaceName,
     },
+    /// An operator has stopped this.
+    #[error("{0}")]
+    Suspended(Suspended),
+    /// More was asked for than the quota allows.
+    #[error("the quota {quota} is used up")]
+    QuotaExceeded {
+        /// Which quota: its configuration key.
+        quota: &'static str,
+        /// How long it will not be different.
+        retry_after: Duration,
+    },
+}
+
+/// What an operator has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Suspended {
+    /// Whoever calls.
+    #[error("an operator has stopped this caller")]
+    Caller,
+    /// What would be vended or connected.
+    #[error("an operator has stopped this integration type")]
+    IntegrationType,
+    /// All of it.
+    #[error("an operator has stopped this workspace")]
+    Workspace,
 }
 
 /// Why a caller's credentials are not accepted.
@@ -31,11 +58,14 @@ pub enum AccessError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallerRejection {
     /// The call has none.
-    #[error("the call has no authorization metadata")]
+    #[error("the call has no authorization metadata, and its connection no client certificate")]
     Missing,
     /// They are not of the form `Bearer tokend_<key id>_<secret>`.
     #[error("authorization must be 'Bearer' and an API key")]
     Malformed,
+    /// The client certificate of the connection has run out since it was made.
+    #[error("the client certificate has expired; connect again with a new one")]
+    CertificateExpired,
     /// They are not, or no longer, good.
     #[error("the API key is not accepted")]
     Refused,

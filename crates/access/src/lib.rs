@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+mod action;
 mod api_key;
 mod api_key_authenticator;
 mod app_user_verifier;
@@ -12,14 +13,19 @@ mod error;
 mod issuer;
 mod key_set;
 mod key_set_source;
-mod permission;
+mod policy;
+mod quotas;
+mod suspensions;
 
+pub use action::{ACTIONS, Action, UnknownAction};
 pub use api_key::{ApiKey, RandomnessUnavailable};
 pub use api_key_authenticator::ApiKeyAuthenticator;
 pub use app_user_verifier::{AppUser, AppUserVerifier};
-pub use caller::{Caller, CallerKind};
-pub use caller_authentication::{CallerAuthentication, LoopbackCaller, NotLoopback};
-pub use error::{AccessError, CallerRejection, TokenRejection};
+pub use caller::{Caller, CallerKind, OtherWorkspaces};
+pub use caller_authentication::{CallerAuthentication, LoopbackCaller, NotLoopback, Presented};
+pub use error::{AccessError, CallerRejection, Suspended, TokenRejection};
 pub use issuer::{DEFAULT_ALGORITHMS, InvalidIssuer, IssuerOptions};
 pub use key_set_source::KeySetOptions;
-pub use permission::{Action, authorize};
+pub use policy::{AccessRequest, DecidingPolicy, Decision, Effect, Policy, Resource};
+pub use quotas::{QuotaOptions, Quotas};
+pub use suspensions::Suspensions;

@@ -63,6 +63,7 @@ fn configuration(home: &std::path::Path, simulator: &Simulator) -> anyhow::Resul
     // The story counts calls; nothing shall be renewed behind its back.
     config.vending.renew_ahead = false;
     config.journal.directory = home.join("journal");
+    config.audit.file = home.join("audit.jsonl");
     config.deployment.file = home.join("tokend.deployment");
     config.oauth.allow_loopback = true;
     config.connect.return_urls = vec![simulator.app_return_url()];
@@ -71,6 +72,7 @@ fn configuration(home: &std::path::Path, simulator: &Simulator) -> anyhow::Resul
         issuer: simulator.app_issuer().to_owned(),
         jwks_url: format!("{}/app/jwks.json", simulator.base_url()),
         audiences: vec![AUDIENCE.to_owned()],
+        caller_audiences: Default::default(),
         algorithms: Vec::new(),
         user_id_claim: "sub".to_owned(),
     }];

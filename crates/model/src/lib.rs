@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod audit;
 mod authorization;
 mod connection;
 mod connector;
@@ -17,6 +18,7 @@ mod renewal_time;
 mod secret;
 mod token_answer;
 
+pub use audit::{AuditAction, AuditActor, AuditEvent, AuditOutcome, AuditSubject};
 pub use authorization::{
     Authorization, AuthorizationState, Completion, PendingCode, PendingDevice, PendingGrant,
     TicketUse,

@@ -1,79 +1,271 @@
 //! The first step of every call: who calls, for which workspace and app user, and may they.
 
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+};
+
 use tokend_access::{
-    AccessError, Action, AppUserVerifier, Caller, CallerAuthentication, TokenRejection, authorize,
+    AccessError, AccessRequest, Action, AppUser, AppUserVerifier, Caller, CallerAuthentication,
+    Decision, Policy, Presented, Quotas, Resource, Suspensions, TokenRejection,
 };
 use tokend_api::{USER_TOKEN_METADATA, WORKSPACE_METADATA};
-use tokend_model::{AppUserId, WorkspaceName};
-use tokend_vending::Error;
-use tonic::{Status, metadata::MetadataMap};
+use tokend_model::{
+    AppUserId, AuditAction, ConnectorId, IntegrationTypeName, WorkspaceName, ports::Clock,
+};
+use tokend_vending::{Error, Target, Vending};
+use tonic::{Extensions, metadata::MetadataMap};
 
-use crate::status;
+use crate::{audit::Audit, failure::Failure, peer::Peer};
 
 /// Admits calls.
 pub(crate) struct Admission {
     pub(crate) callers: CallerAuthentication,
     pub(crate) app_users: AppUserVerifier,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) suspensions: Arc<Suspensions>,
+    pub(crate) quotas: Quotas,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) vending: Vending,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A call whose caller is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) workspace: WorkspaceName,
+    pub(crate) app_user: Option<AppUser>,
+    pub(crate) peer: Option<SocketAddr>,
+    /// Of the W3C trace context; empty if there is none.
+    pub(crate) trace_id: String,
+}
+
+/// What a call is about to do, as its request says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) action: Action,
+    pub(crate) audited: AuditAction,
+    pub(crate) integration_type: &'a str,
+    pub(crate) connector_id: &'a str,
+    pub(crate) label: &'a str,
+    pub(crate) scopes: &'a [String],
 }
 
 /// A call that may go on.
 #[derive(Debug, Clone)]
 pub(crate) struct Admitted {
-    pub(crate) caller: Caller,
-    pub(crate) workspace: WorkspaceName,
+    pub(crate) call: Arc<Call>,
+    pub(crate) audited: AuditAction,
+    pub(crate) decision: Arc<Decision>,
+    /// The integration type's canonical name; empty if the request names none, or an unknown connector.
+    pub(crate) integration_type: String,
+    pub(crate) connector_id: String,
+}
+
+impl Ask<'_> {
+    /// Something that is not about one integration type or connector.
+    pub(crate) fn new(action: Action, audited: AuditAction) -> Self {
+        Self {
+            action,
+            audited,
+            integration_type: "",
+            connector_id: "",
+            label: "",
+            scopes: &[],
+        }
+    }
+}
+
+impl Admitted {
+    /// Where it goes on.
+    pub(crate) fn workspace(&self) -> &WorkspaceName {
+        &self.call.workspace
+    }
+}
+
+impl Call {
+    /// The app user's id, of a call that [`Admission::identify_user`] has gone through.
+    pub(crate) fn user(&self) -> Result<AppUserId, Failure> {
+        let user = self.app_user.as_ref();
+        let user = user.ok_or(AccessError::AppUserUnauthenticated(TokenRejection::Missing))?;
+        Ok(user.id.clone())
+    }
 }
 
 impl Admission {
-    /// Admits a call of a backend or operator.
-    pub(crate) async fn admit(
+    /// Finds out who calls, and for which workspace.
+    pub(crate) async fn identify(
         &self,
         metadata: &MetadataMap,
-        action: Action,
-    ) -> Result<Admitted, Status> {
-        let refuse = |error: AccessError| status::of_access(&error);
-        let authorization = text(metadata, "authorization")?;
-        let caller = self
-            .callers
-            .authenticate(authorization)
-            .await
-            .map_err(refuse)?;
+        extensions: &Extensions,
+    ) -> Result<Call, Failure> {
+        let peer = extensions.get::<Peer>();
+        let presented = Presented {
+            authorization: text(metadata, "authorization")?,
+            certificate: peer.and_then(|peer| peer.caller.as_ref()),
+        };
+        let trace_id = trace_id(metadata).to_owned();
+        let address = peer.map(|peer| peer.address);
+        let caller = self.callers.authenticate(presented, self.clock.now()).await;
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(error) => {
+                self.audit.unauthenticated(&error, address, &trace_id).await;
+                return Err(error.into());
+            }
+        };
         let workspace = match text(metadata, WORKSPACE_METADATA)? {
             None => caller.workspace.clone(),
-            Some(name) => WorkspaceName::new(name).map_err(|invalid| {
-                status::of(&Error::invalid(WORKSPACE_METADATA, invalid.to_string()))
-            })?,
+            Some(name) => WorkspaceName::new(name)
+                .map_err(|invalid| Error::invalid(WORKSPACE_METADATA, invalid.to_string()))?,
         };
-        authorize(&caller, action, &workspace).map_err(|error| {
-            tracing::info!(caller = %caller.name, %action, %workspace, "a call was refused");
-            refuse(error)
-        })?;
-        Ok(Admitted { caller, workspace })
+        Ok(Call {
+            caller,
+            workspace,
+            app_user: None,
+            peer: address,
+            trace_id,
+        })
     }
 
-    /// Admits a call on behalf of an app user: the caller must be allowed, and the user proven.
-    pub(crate) async fn admit_for_user(
+    /// Finds out which app user a call is for as well.
+    pub(crate) async fn identify_user(
         &self,
+        mut call: Call,
         metadata: &MetadataMap,
-        action: Action,
-    ) -> Result<(Admitted, AppUserId), Status> {
-        let admitted = self.admit(metadata, action).await?;
-        let refuse = |error: AccessError| status::of_access(&error);
-        let token = text(metadata, USER_TOKEN_METADATA)?
-            .ok_or(AccessError::AppUserUnauthenticated(TokenRejection::Missing))
-            .map_err(refuse)?;
-        let verified = self
-            .app_users
-            .verify(&admitted.workspace, token)
-            .await
-            .map_err(refuse)?;
-        Ok((admitted, verified.id))
+    ) -> Result<Call, Failure> {
+        let verified = match text(metadata, USER_TOKEN_METADATA)? {
+            Some(token) => self.app_users.verify(&call.workspace, token).await,
+            None => Err(TokenRejection::Missing.into()),
+        };
+        match verified {
+            Ok(user) => {
+                call.app_user = Some(user);
+                Ok(call)
+            }
+            Err(error) => {
+                self.audit.user_unauthenticated(&call, &error).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Lets a call go on, if nothing that it is about is stopped, the policy permits it, and its quota is not used up.
+    /// Whether what it names exists is not asked before that is settled.
+    pub(crate) async fn admit(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Admitted, Failure> {
+        let integration_type = self.integration_type(call, &ask).await?;
+        let mut admitted = Admitted {
+            call: call.clone(),
+            audited: ask.audited,
+            decision: Arc::default(),
+            integration_type,
+            connector_id: ask.connector_id.to_owned(),
+        };
+        match self.judge(&mut admitted, &ask) {
+            Ok(()) => Ok(admitted),
+            Err(error) => {
+                self.audit.refused(&admitted, &ask, &error).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn judge(&self, admitted: &mut Admitted, ask: &Ask<'_>) -> Result<(), AccessError> {
+        let call = admitted.call.clone();
+        let not_allowed = || AccessError::NotAllowed {
+            caller: call.caller.name.clone(),
+            action: ask.action,
+            workspace: call.workspace.clone(),
+        };
+        if !call.caller.may_use(&call.workspace) {
+            return Err(not_allowed());
+        }
+        let named = admitted.integration_type.as_str();
+        let stopped = self
+            .suspensions
+            .find(&call.caller, &call.workspace, named, ask.action);
+        if let Some(stopped) = stopped {
+            return Err(AccessError::Suspended(stopped));
+        }
+        let owner = call.app_user.as_ref().map(|user| &user.id);
+        let decision = self.policy.decide(&AccessRequest {
+            caller: &call.caller,
+            action: ask.action,
+            workspace: &call.workspace,
+            resource: Resource {
+                integration_type: named,
+                connector_id: ask.connector_id,
+                owner: owner.filter(|_| ask.action != Action::Vend),
+                label: ask.label,
+            },
+            scopes: ask.scopes,
+            app_user: call.app_user.as_ref(),
+        });
+        let allowed = decision.allowed;
+        admitted.decision = decision;
+        if !allowed {
+            return Err(not_allowed());
+        }
+        if ask.action.is_vend() {
+            self.quotas.take_vend(&call.caller, &call.workspace)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the connection that a token is asked of.
+    pub(crate) fn count(&self, admitted: &Admitted, target: &Target) -> Result<(), Failure> {
+        let mut hasher = DefaultHasher::new();
+        target.hash(&mut hasher);
+        let Call {
+            caller, workspace, ..
+        } = &*admitted.call;
+        self.quotas
+            .take_connection(caller, workspace, hasher.finish())?;
+        Ok(())
+    }
+
+    /// The integration type that a request is about: the one it names, or that of the connector it names.
+    async fn integration_type(&self, call: &Call, ask: &Ask<'_>) -> Result<String, Failure> {
+        if !ask.integration_type.is_empty() {
+            return Ok(match IntegrationTypeName::new(ask.integration_type) {
+                Ok(name) => self
+                    .vending
+                    .canonical_name(&call.workspace, &name)
+                    .to_string(),
+                // No policy names it; what is wrong with it is said to those who may know.
+                Err(_) => ask.integration_type.to_owned(),
+            });
+        }
+        let Ok(id) = ConnectorId::new(ask.connector_id) else {
+            return Ok(String::new());
+        };
+        // What they may not ask about is not looked up for them.
+        if !call.caller.may_use(&call.workspace) {
+            return Ok(String::new());
+        }
+        let found = self
+            .vending
+            .integration_type_of(&call.workspace, &id)
+            .await?;
+        Ok(found.map(|name| name.to_string()).unwrap_or_default())
     }
 }
 
-fn text<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<Option<&'a str>, Status> {
+fn text<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<Option<&'a str>, Error> {
     metadata
         .get(name)
         .map(|value| value.to_str())
         .transpose()
-        .map_err(|_| status::of(&Error::invalid(name, "must be visible ASCII")))
+        .map_err(|_| Error::invalid(name, "must be visible ASCII"))
+}
+
+/// The trace id of `traceparent` (W3C Trace Context section 3.2.2); empty if there is none.
+fn trace_id(metadata: &MetadataMap) -> &str {
+    let parent = metadata.get("traceparent").and_then(|it| it.to_str().ok());
+    parent
+        .and_then(|parent| parent.split('-').nth(1))
+        .filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .unwrap_or_default()
 }

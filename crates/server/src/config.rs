@@ -1,6 +1,11 @@
 //! Configuration: the embedded defaults, then a file, then the environment. Reading it touches nothing else.
 
-use std::{net::SocketAddr, path::Path, path::PathBuf, time::Duration};
+mod sections;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use figment::{
     Figment,
@@ -9,6 +14,12 @@ use figment::{
 };
 use serde::Deserialize;
 use tokend_model::Secret;
+
+pub use self::sections::{
+    Access, AppUsers, Audit, AuditSink, AuditSync, Connect, Database, Deployment, Grpc, Http,
+    Journal, JwtCallers, Keys, Kubernetes, Log, LogFormat, OAuth, Operations, Quotas, Spiffe,
+    Vending,
+};
 
 /// All keys with their defaults and meanings: the reference.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -33,174 +44,9 @@ pub struct Config {
     pub vending: Vending,
     pub oauth: OAuth,
     pub access: Access,
+    pub quotas: Quotas,
+    pub audit: Audit,
     pub log: Log,
-}
-
-/// `[grpc]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Grpc {
-    pub listen: SocketAddr,
-    pub tls_certificate_file: PathBuf,
-    pub tls_private_key_file: PathBuf,
-    pub reflection: bool,
-    pub max_request_bytes: usize,
-    pub max_concurrent_streams: u32,
-    pub request_timeout_seconds: u64,
-}
-
-/// `[http]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Http {
-    pub listen: SocketAddr,
-    pub public_url: String,
-}
-
-/// `[operations]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Operations {
-    pub listen: SocketAddr,
-}
-
-/// `[database]`. The URL may hold a password: it is not shown by Debug.
-#[derive(Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Database {
-    pub url: String,
-    pub url_file: PathBuf,
-    pub max_connections: u32,
-    pub acquire_timeout_seconds: u64,
-    pub migrate_on_start: bool,
-}
-
-/// `[keys]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Keys {
-    pub file: PathBuf,
-}
-
-/// `[deployment]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Deployment {
-    pub id: String,
-    pub file: PathBuf,
-}
-
-/// `[journal]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Journal {
-    pub directory: PathBuf,
-}
-
-/// `[connect]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Connect {
-    pub return_urls: Vec<String>,
-    pub authorization_ttl_seconds: u64,
-}
-
-/// `[vending]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Vending {
-    pub default_min_ttl_seconds: u64,
-    pub first_pause_seconds: u64,
-    pub longest_pause_seconds: u64,
-    pub confirm_after_seconds: u64,
-    pub renew_ahead: bool,
-    pub renew_unused_for_seconds: u64,
-    pub claim_wait_seconds: u64,
-    pub stale_limit_seconds: u64,
-    pub flush_uses_seconds: u64,
-}
-
-/// `[oauth]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct OAuth {
-    pub timeout_seconds: u64,
-    pub connect_timeout_seconds: u64,
-    pub max_concurrent_calls: u32,
-    pub max_calls_per_second: u32,
-    pub max_answer_bytes: usize,
-    pub allow_loopback: bool,
-    pub allow_private_networks: bool,
-    pub proxy_url: String,
-    pub ca_file: PathBuf,
-}
-
-/// `[access]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Access {
-    pub app_users: Vec<AppUsers>,
-}
-
-/// `[[access.app_users]]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct AppUsers {
-    #[serde(default = "default_workspace")]
-    pub workspace: String,
-    pub issuer: String,
-    #[serde(default)]
-    pub jwks_url: String,
-    pub audiences: Vec<String>,
-    #[serde(default)]
-    pub algorithms: Vec<String>,
-    #[serde(default = "default_user_id_claim")]
-    pub user_id_claim: String,
-}
-
-/// `[log]`
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config.default.toml explains each key")]
-pub struct Log {
-    pub format: LogFormat,
-    pub level: String,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For a terminal.
-    Human,
-    /// One JSON object a line.
-    Json,
 }
 
 /// A configuration that cannot be used; says which key, where it came from, and what is allowed.
@@ -331,16 +177,29 @@ impl Config {
     }
 
     /// Each key in seconds, with its value and the least it may be. What may be 0 means "at once" or "not at all".
-    fn spans(&self) -> [(&'static str, u64, u64); 13] {
+    fn spans(&self) -> [(&'static str, u64, u64); 17] {
         let Self {
             grpc,
             database,
             connect,
             vending,
             oauth,
+            audit,
             ..
         } = self;
         [
+            (
+                "grpc.max_connection_age_seconds",
+                grpc.max_connection_age_seconds,
+                0,
+            ),
+            (
+                "grpc.handshake_timeout_seconds",
+                grpc.handshake_timeout_seconds,
+                1,
+            ),
+            ("audit.sink_timeout_seconds", audit.sink_timeout_seconds, 1),
+            ("audit.retention_days", audit.retention_days, 1),
             (
                 "grpc.request_timeout_seconds",
                 grpc.request_timeout_seconds,
@@ -400,14 +259,6 @@ impl Config {
     /// How long an authorization may take.
     pub(crate) fn authorization_time_to_live(&self) -> Duration {
         Duration::from_secs(self.connect.authorization_ttl_seconds)
-    }
-}
-
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Database")
-            .field("url_file", &self.url_file)
-            .finish_non_exhaustive()
     }
 }
 
@@ -474,14 +325,6 @@ fn explain(error: &figment::Error) -> String {
             }
         }
     }
-}
-
-fn default_workspace() -> String {
-    "default".to_owned()
-}
-
-fn default_user_id_claim() -> String {
-    "sub".to_owned()
 }
 
 #[cfg(test)]

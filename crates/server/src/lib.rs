@@ -3,15 +3,18 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod audit;
 mod browser;
 mod chance;
 mod clock;
 pub mod config;
 mod deadline;
 mod deployment;
+mod failure;
 mod grpc;
 mod maintenance;
 mod operations;
+mod peer;
 mod service;
 mod start;
 mod status;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use tokend_access::{AccessError, TokenRejection};
+use tokend_access::{AccessError, Suspended, TokenRejection};
 use tokend_api::{
     ERROR_DOMAIN,
     v1::{CallStatus, ErrorReason},
@@ -10,6 +10,8 @@ use tokend_api::{
 use tokend_vending::{ConnectLink, Error};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::failure::Failure;
 
 /// No value of metadata is longer in bytes: what it repeats of a request may be, and a client refuses long trailers.
 const LONGEST_VALUE: usize = 255;
@@ -20,16 +22,41 @@ const LONGEST_MESSAGE: usize = 1000;
 /// No more field violations than these are told.
 const MOST_VIOLATIONS: usize = 10;
 
+/// How soon the audit trail may take records again.
+const AUDIT_RETRY: Duration = Duration::from_secs(2);
+
+const AUDIT_UNAVAILABLE: &str =
+    "the audit trail cannot be written now, and nothing is done that would not be on it";
+
 /// How many bytes the field violations of a set of connectors share.
 const ROOM_FOR_A_SET: usize = 4500;
 
-/// A use case's error.
-pub(crate) fn of(error: &Error) -> Status {
-    about(error, Vec::new())
+/// A failed call.
+pub(crate) fn of(failure: &Failure) -> Status {
+    about(failure, Vec::new())
 }
 
-/// A use case's error, with what the request named.
-pub(crate) fn about(error: &Error, asked: Vec<(&'static str, String)>) -> Status {
+/// A failed call, with what the request named.
+pub(crate) fn about(failure: &Failure, asked: Vec<(&'static str, String)>) -> Status {
+    match failure {
+        Failure::Access(error) => of_access(error, asked),
+        Failure::UseCase(error) => of_use_case(error, asked),
+        Failure::AuditUnavailable => audit_unavailable(),
+    }
+}
+
+/// The error's reason in the contract.
+pub(crate) fn reason(failure: &Failure) -> ErrorReason {
+    match failure {
+        Failure::Access(error) => access_reason(error),
+        Failure::UseCase(error) => {
+            ErrorReason::from_reason(error.reason()).unwrap_or(ErrorReason::Internal)
+        }
+        Failure::AuditUnavailable => ErrorReason::AuditUnavailable,
+    }
+}
+
+fn of_use_case(error: &Error, asked: Vec<(&'static str, String)>) -> Status {
     let reason = ErrorReason::from_reason(error.reason()).unwrap_or(ErrorReason::Internal);
     let mut details = ErrorDetails::new();
     let mut metadata = metadata(error);
@@ -82,21 +109,61 @@ pub(crate) fn about(error: &Error, asked: Vec<(&'static str, String)>) -> Status
 }
 
 /// Why a caller or app user was not let in.
-pub(crate) fn of_access(error: &AccessError) -> Status {
-    let reason = match error {
+fn of_access(error: &AccessError, asked: Vec<(&'static str, String)>) -> Status {
+    let reason = access_reason(error);
+    let mut details = ErrorDetails::new();
+    let mut metadata = access_metadata(error);
+    for (key, value) in asked {
+        metadata
+            .entry(key.to_owned())
+            .or_insert_with(|| cut(value, LONGEST_VALUE));
+    }
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, metadata);
+    if let Some(retry_after) = access_retry_after(error) {
+        details.set_retry_info(Some(retry_after));
+    }
+    let message = cut(error.to_string(), LONGEST_MESSAGE);
+    Status::with_error_details(reason.code(), message, details)
+}
+
+fn access_reason(error: &AccessError) -> ErrorReason {
+    match error {
         AccessError::CallerUnauthenticated(_) => ErrorReason::CallerUnauthenticated,
         AccessError::AppUserUnauthenticated(_) => ErrorReason::AppUserUnauthenticated,
         AccessError::NotAllowed { .. } => ErrorReason::CallerNotAllowed,
+        AccessError::Suspended(_) => ErrorReason::Suspended,
+        AccessError::QuotaExceeded { .. } => ErrorReason::QuotaExceeded,
+    }
+}
+
+fn access_metadata(error: &AccessError) -> HashMap<String, String> {
+    let pair = match error {
+        AccessError::Suspended(Suspended::Caller) => ("suspended", "caller"),
+        AccessError::Suspended(Suspended::IntegrationType) => ("suspended", "integrationType"),
+        AccessError::Suspended(Suspended::Workspace) => ("suspended", "workspace"),
+        AccessError::QuotaExceeded { quota, .. } => ("quota", *quota),
+        _ => return HashMap::new(),
     };
+    HashMap::from([(pair.0.to_owned(), pair.1.to_owned())])
+}
+
+fn access_retry_after(error: &AccessError) -> Option<Duration> {
+    match error {
+        AccessError::AppUserUnauthenticated(TokenRejection::KeysUnavailable) => {
+            Some(Duration::from_secs(5))
+        }
+        AccessError::QuotaExceeded { retry_after, .. } => Some(*retry_after),
+        _ => None,
+    }
+}
+
+/// Nothing is handed out that cannot be put on record.
+fn audit_unavailable() -> Status {
+    let reason = ErrorReason::AuditUnavailable;
     let mut details = ErrorDetails::new();
     details.set_error_info(reason.reason(), ERROR_DOMAIN, HashMap::new());
-    if matches!(
-        error,
-        AccessError::AppUserUnauthenticated(TokenRejection::KeysUnavailable)
-    ) {
-        details.set_retry_info(Some(Duration::from_secs(5)));
-    }
-    Status::with_error_details(reason.code(), error.to_string(), details)
+    details.set_retry_info(Some(AUDIT_RETRY));
+    Status::with_error_details(reason.code(), AUDIT_UNAVAILABLE, details)
 }
 
 /// An RPC that this version does not have yet.
@@ -117,9 +184,33 @@ pub(crate) fn deadline_exceeded() -> Status {
     Status::with_error_details(reason.code(), message, details)
 }
 
-/// An error as an item of a batch.
-pub(crate) fn call_status(error: &Error) -> CallStatus {
-    let reason = ErrorReason::from_reason(error.reason()).unwrap_or(ErrorReason::Internal);
+/// A failure as an item of a batch.
+pub(crate) fn call_status(failure: &Failure) -> CallStatus {
+    let reason = reason(failure);
+    let (message, retry_delay, metadata) = match failure {
+        Failure::UseCase(error) => return use_case_status(reason, error),
+        Failure::Access(error) => (
+            cut(error.to_string(), LONGEST_MESSAGE),
+            access_retry_after(error),
+            access_metadata(error),
+        ),
+        Failure::AuditUnavailable => (
+            AUDIT_UNAVAILABLE.to_owned(),
+            Some(AUDIT_RETRY),
+            HashMap::new(),
+        ),
+    };
+    CallStatus {
+        code: reason.code() as i32,
+        reason: reason.reason().to_owned(),
+        message,
+        retry_delay: retry_delay.and_then(|delay| delay.try_into().ok()),
+        metadata,
+        connect_url: String::new(),
+    }
+}
+
+fn use_case_status(reason: ErrorReason, error: &Error) -> CallStatus {
     let connect_url = match error {
         Error::NotConnected {
             connect: Some(link),
@@ -294,7 +385,7 @@ mod tests {
             Error::Internal,
         ];
         for error in errors {
-            let details = of(&error).get_error_details();
+            let details = of(&error.clone().into()).get_error_details();
             let info = details.error_info().expect("every error has an ErrorInfo");
             assert_eq!(info.reason, error.reason(), "{error}");
             assert_eq!(info.domain, "tokend");
@@ -327,14 +418,14 @@ mod tests {
             },
             config.into(),
         ] {
-            let status = about(&error, asked.clone());
+            let status = about(&error.clone().into(), asked.clone());
             let length = status.message().len() + status.details().len();
             assert!(length < 8 << 10, "{length} bytes");
             let details = status.get_error_details();
             let metadata = &details.error_info().expect("an ErrorInfo").metadata;
             assert_eq!(metadata["connectorId"].len(), 255);
             assert_eq!(metadata["label"].len(), 254, "whole characters");
-            let told = call_status(&error);
+            let told = call_status(&error.into());
             assert!(told.message.len() + told.metadata.len() < 8 << 10);
         }
     }

@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokend_access::CallerAuthentication;
 use tokend_model::ports::Connections;
 use tokend_storage::Storage;
 use tokend_vending::Vending;
@@ -63,7 +62,7 @@ pub(crate) async fn expire_authorizations(vending: Vending, stop: CancellationTo
 
 /// Reads the API keys again and again.
 pub(crate) async fn reload_keys(admission: Arc<Admission>, stop: CancellationToken) {
-    let CallerAuthentication::ApiKeys(keys) = &admission.callers else {
+    let Some(keys) = &admission.callers.api_keys else {
         return;
     };
     while stop

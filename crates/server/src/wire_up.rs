@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokend_access::{
     ApiKeyAuthenticator, AppUserVerifier, CallerAuthentication, IssuerOptions, KeySetOptions,
-    LoopbackCaller,
+    LoopbackCaller, Policy, QuotaOptions, Quotas,
 };
 use tokend_catalog::Catalogue;
 use tokend_keyring::Keyring;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::{
     StartError,
     admission::Admission,
+    audit::Audit,
     chance::SystemChance,
     clock::DatabaseClock,
     config::{AppUsers, Config},
@@ -140,13 +141,19 @@ pub(crate) async fn wire_up(
                 .reload()
                 .await
                 .map_err(|_| StartError::Storage)?;
-            CallerAuthentication::ApiKeys(authenticator)
+            CallerAuthentication {
+                api_keys: Some(Arc::new(authenticator)),
+                loopback: None,
+            }
         }
-        Callers::OpenOnLoopback => CallerAuthentication::Open(LoopbackCaller::new(
-            grpc,
-            "loopback",
-            WorkspaceName::default_workspace(),
-        )?),
+        Callers::OpenOnLoopback => CallerAuthentication {
+            api_keys: None,
+            loopback: Some(LoopbackCaller::new(
+                grpc,
+                "loopback",
+                WorkspaceName::default_workspace(),
+            )?),
+        },
     };
     let issuers = config
         .access
@@ -155,9 +162,19 @@ pub(crate) async fn wire_up(
         .map(issuer)
         .collect::<Result<_, _>>()?;
     let app_users = AppUserVerifier::new(issuers, clock.clone(), KeySetOptions::default())?;
+    let admission = Admission {
+        callers,
+        app_users,
+        policy: Arc::new(Policy::built_in()),
+        suspensions: Arc::default(),
+        quotas: Quotas::new(quota_options(config)),
+        audit: Arc::new(Audit {}),
+        vending: vending.clone(),
+        clock: clock.clone(),
+    };
     Ok(Wired {
         vending,
-        admission: Arc::new(Admission { callers, app_users }),
+        admission: Arc::new(admission),
         clock,
         guard,
         storage,
@@ -196,6 +213,16 @@ fn vending_options(config: &Config, holder: Holder, public_url: String) -> Vendi
         holder,
         public_url,
         return_urls: config.connect.return_urls.clone(),
+    }
+}
+
+fn quota_options(config: &Config) -> QuotaOptions {
+    let quotas = &config.quotas;
+    QuotaOptions {
+        caller_vends_per_second: quotas.caller_vends_per_second,
+        workspace_vends_per_second: quotas.workspace_vends_per_second,
+        caller_connections_per_minute: quotas.caller_connections_per_minute,
+        workspace_connections_per_minute: quotas.workspace_connections_per_minute,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dashmap::{DashMap, Entry};
-use tokend_model::{ConnectionId, ConnectorId, Label, Owner, WorkspaceName};
+use tokend_model::{ConnectionId, ConnectorId, IntegrationTypeName, Label, Owner, WorkspaceName};
 
 use crate::{ConnectorRef, Target, Vended};
 
@@ -30,6 +30,8 @@ pub(crate) struct Cache {
     entries: DashMap<CacheKey, Arc<Vended>>,
     /// Where a connection is, for those who know it by its id only.
     keys: DashMap<ConnectionId, CacheKey>,
+    /// What connectors are of.
+    types: DashMap<(WorkspaceName, ConnectorId), IntegrationTypeName>,
     removals: Removals,
 }
 
@@ -173,12 +175,40 @@ impl Cache {
         self.removals.note(Removed::All);
         self.entries.clear();
         self.keys.clear();
+        self.types.clear();
+    }
+
+    pub(crate) fn type_of(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectorId,
+    ) -> Option<IntegrationTypeName> {
+        let known = self.types.get(&(workspace.clone(), id.clone()))?;
+        Some(known.clone())
+    }
+
+    /// Puts a connector's integration type in, unless anything was removed since its row was read: it may be another
+    /// one by now.
+    pub(crate) fn put_type(
+        &self,
+        workspace: &WorkspaceName,
+        id: &ConnectorId,
+        name: &IntegrationTypeName,
+        before_read: BeforeRead,
+    ) {
+        let key = (workspace.clone(), id.clone());
+        let place = self.types.entry(key);
+        if self.removals.count.load(Ordering::SeqCst) == before_read.0 {
+            place.insert(name.clone());
+        }
     }
 
     /// Forgets everything under a connector, after it was changed or removed.
     pub(crate) fn forget_connector(&self, workspace: &WorkspaceName, connector_id: &ConnectorId) {
         self.removals
             .note(Removed::Connector(workspace.clone(), connector_id.clone()));
+        self.types
+            .remove(&(workspace.clone(), connector_id.clone()));
         self.entries.retain(|key, entry| {
             let stays = key.workspace != *workspace || entry.connector_id != *connector_id;
             if !stays {

@@ -11,6 +11,7 @@ mod callback;
 mod closing;
 mod coherence;
 mod complete;
+mod connector_types;
 mod connectors;
 mod consents;
 mod describe;

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NOTICE: chrono::TimeDelta = chrono::TimeDelta::days(14);
 
 /// Which connection a caller asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The workspace it lives in.
     pub workspace: WorkspaceName,

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use tokend_access::Action;
 use tokend_api::v1::{self, admin_service_server::AdminService};
-use tokend_model::ports::Clock;
+use tokend_model::{AuditAction, ports::Clock};
 use tokend_vending::Vending;
 use tonic::{Request, Response, Status};
 
-use super::{asked::Asked, connector_service::answer};
+use super::{
+    asked::{Asked, Named},
+    connector_service::answer,
+};
 use crate::{
-    admission::{Admission, Admitted},
+    admission::{Admission, Admitted, Ask},
+    failure::Failure,
     status,
 };
 
@@ -25,17 +29,49 @@ pub(crate) struct Admin {
 type Answer<T> = Result<Response<T>, Status>;
 
 impl Admin {
-    async fn admit<T>(&self, request: Request<T>) -> Result<(Admitted, T), Status> {
-        self.admit_to(Action::Administer, request).await
-    }
-
-    async fn admit_to<T>(
+    /// Admits a call, and says what its request names.
+    async fn admit<T: Asked>(
         &self,
         action: Action,
+        audited: AuditAction,
         request: Request<T>,
-    ) -> Result<(Admitted, T), Status> {
-        let admitted = self.admission.admit(request.metadata(), action).await?;
-        Ok((admitted, request.into_inner()))
+    ) -> Result<(Admitted, Named, T), Status> {
+        let asked = request.get_ref().asked();
+        let named = |key| {
+            let pair = asked.iter().find(|(name, _)| *name == key);
+            pair.map(|(_, value)| value.as_str()).unwrap_or_default()
+        };
+        let ask = Ask {
+            integration_type: named("integrationType"),
+            connector_id: named("connectorId"),
+            ..Ask::new(action, audited)
+        };
+        let admission = &self.admission;
+        let admitted = async {
+            let call = admission
+                .identify(request.metadata(), request.extensions())
+                .await?;
+            let admitted = admission.admit(&Arc::new(call), ask).await?;
+            admission.audit.check()?;
+            Ok(admitted)
+        };
+        match admitted.await {
+            Ok(admitted) => Ok((admitted, asked, request.into_inner())),
+            Err(failure) => Err(status::about(&failure, asked)),
+        }
+    }
+
+    /// The answer, once it is on record.
+    async fn acted<T>(
+        &self,
+        asked: Named,
+        admitted: &Admitted,
+        result: Result<T, impl Into<Failure>>,
+    ) -> Answer<T> {
+        let result = result.map_err(Into::into);
+        let failure = result.as_ref().err();
+        let recorded = self.admission.audit.done(admitted, &asked, failure).await;
+        answer(|| asked, recorded.and(result))
     }
 }
 
@@ -45,310 +81,393 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ListIntegrationTypesRequest>,
     ) -> Answer<v1::ListIntegrationTypesResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit_to(Action::ReadMetadata, request).await?;
-        answer(
-            || asked,
-            self.list_integration_types_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(Action::ReadMetadata, AuditAction::MetadataRead, request)
+            .await?;
+        let result = self
+            .list_integration_types_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn get_integration_type(
         &self,
         request: Request<v1::GetIntegrationTypeRequest>,
     ) -> Answer<v1::GetIntegrationTypeResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit_to(Action::ReadMetadata, request).await?;
-        answer(
-            || asked,
-            self.get_integration_type_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(Action::ReadMetadata, AuditAction::MetadataRead, request)
+            .await?;
+        let result = self
+            .get_integration_type_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn create_connector(
         &self,
         request: Request<v1::CreateConnectorRequest>,
     ) -> Answer<v1::CreateConnectorResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.create_connector_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnectors,
+                AuditAction::ConnectorCreate,
+                request,
+            )
+            .await?;
+        let result = self
+            .create_connector_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn get_connector(
         &self,
         request: Request<v1::GetConnectorRequest>,
     ) -> Answer<v1::GetConnectorResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.get_connector_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self.get_connector_in(admitted.workspace(), request).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn list_connectors(
         &self,
         request: Request<v1::ListConnectorsRequest>,
     ) -> Answer<v1::ListConnectorsResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.list_connectors_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self.list_connectors_in(admitted.workspace(), request).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn update_connector(
         &self,
         request: Request<v1::UpdateConnectorRequest>,
     ) -> Answer<v1::UpdateConnectorResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.update_connector_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnectors,
+                AuditAction::ConnectorUpdate,
+                request,
+            )
+            .await?;
+        let result = self
+            .update_connector_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn delete_connector(
         &self,
         request: Request<v1::DeleteConnectorRequest>,
     ) -> Answer<v1::DeleteConnectorResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.delete_connector_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnectors,
+                AuditAction::ConnectorDelete,
+                request,
+            )
+            .await?;
+        let result = self
+            .delete_connector_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn apply_connectors(
         &self,
         request: Request<v1::ApplyConnectorsRequest>,
     ) -> Answer<v1::ApplyConnectorsResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.apply_connectors_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnectors,
+                AuditAction::ConnectorUpdate,
+                request,
+            )
+            .await?;
+        let result = self
+            .apply_connectors_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn start_authorization(
         &self,
         request: Request<v1::StartAuthorizationRequest>,
     ) -> Answer<v1::StartAuthorizationResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.start_authorization_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageAuthorizations,
+                AuditAction::AuthorizationStart,
+                request,
+            )
+            .await?;
+        let result = self
+            .start_authorization_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn batch_start_authorizations(
         &self,
         request: Request<v1::BatchStartAuthorizationsRequest>,
     ) -> Answer<v1::BatchStartAuthorizationsResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.batch_start_authorizations_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageAuthorizations,
+                AuditAction::AuthorizationStart,
+                request,
+            )
+            .await?;
+        let result = self
+            .batch_start_authorizations_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn complete_authorization(
         &self,
         request: Request<v1::CompleteAuthorizationRequest>,
     ) -> Answer<v1::CompleteAuthorizationResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.complete_authorization_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageAuthorizations,
+                AuditAction::AuthorizationComplete,
+                request,
+            )
+            .await?;
+        let result = self
+            .complete_authorization_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn get_authorization(
         &self,
         request: Request<v1::GetAuthorizationRequest>,
     ) -> Answer<v1::GetAuthorizationResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.get_authorization_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self
+            .get_authorization_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn list_connections(
         &self,
         request: Request<v1::ListConnectionsRequest>,
     ) -> Answer<v1::ListConnectionsResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.list_connections_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self
+            .list_connections_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn describe_connection(
         &self,
         request: Request<v1::DescribeConnectionRequest>,
     ) -> Answer<v1::DescribeConnectionResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.describe_connection_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self
+            .describe_connection_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn update_connection(
         &self,
         request: Request<v1::UpdateConnectionRequest>,
     ) -> Answer<v1::UpdateConnectionResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.update_connection_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnections,
+                AuditAction::ConnectionUpdate,
+                request,
+            )
+            .await?;
+        let result = self
+            .update_connection_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn reap_connections(
         &self,
         request: Request<v1::ReapConnectionsRequest>,
     ) -> Answer<v1::ReapConnectionsResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.reap_connections_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnections,
+                AuditAction::ConnectionUpdate,
+                request,
+            )
+            .await?;
+        let result = self
+            .reap_connections_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn refresh_connection(
         &self,
         request: Request<v1::RefreshConnectionRequest>,
     ) -> Answer<v1::RefreshConnectionResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.refresh_connection_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(Action::ManageConnections, AuditAction::Refresh, request)
+            .await?;
+        let result = self
+            .refresh_connection_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn revoke_connection(
         &self,
         request: Request<v1::RevokeConnectionRequest>,
     ) -> Answer<v1::RevokeConnectionResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.revoke_connection_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnections,
+                AuditAction::ConnectionRevoke,
+                request,
+            )
+            .await?;
+        let result = self
+            .revoke_connection_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn delete_connection(
         &self,
         request: Request<v1::DeleteConnectionRequest>,
     ) -> Answer<v1::DeleteConnectionResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.delete_connection_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageConnections,
+                AuditAction::ConnectionDelete,
+                request,
+            )
+            .await?;
+        let result = self
+            .delete_connection_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn import_connection(
         &self,
         request: Request<v1::ImportConnectionRequest>,
     ) -> Answer<v1::ImportConnectionResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
+        let (admitted, mut asked, request) = self
+            .admit(
+                Action::ManageAuthorizations,
+                AuditAction::ConnectionImport,
+                request,
+            )
+            .await?;
         let imported = self
-            .import_connection_in(&admitted.workspace, request)
+            .import_connection_in(admitted.workspace(), request)
             .await;
-        imported.map(Response::new).map_err(|failure| {
+        let result = imported.map_err(|failure| {
             let stored = failure.stored.map(|id| ("connectionId", id.to_string()));
-            status::about(&failure.error, asked.into_iter().chain(stored).collect())
-        })
+            asked.extend(stored);
+            failure.error
+        });
+        self.acted(asked, &admitted, result).await
     }
 
     async fn set_static_credential(
         &self,
         request: Request<v1::SetStaticCredentialRequest>,
     ) -> Answer<v1::SetStaticCredentialResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.set_static_credential_in(&admitted.workspace, request)
-                .await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ManageAuthorizations,
+                AuditAction::StaticCredentialSet,
+                request,
+            )
+            .await?;
+        let result = self
+            .set_static_credential_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn get_statistics(
         &self,
         request: Request<v1::GetStatisticsRequest>,
     ) -> Answer<v1::GetStatisticsResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.get_statistics_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self.get_statistics_in(admitted.workspace(), request).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn export_user_data(
         &self,
         request: Request<v1::ExportUserDataRequest>,
     ) -> Answer<v1::ExportUserDataResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.export_user_data_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(Action::ManageUsers, AuditAction::UserDataExport, request)
+            .await?;
+        let result = self
+            .export_user_data_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn erase_user(
         &self,
         request: Request<v1::EraseUserRequest>,
     ) -> Answer<v1::EraseUserResponse> {
-        let asked = request.get_ref().asked();
-        let (admitted, request) = self.admit(request).await?;
-        answer(
-            || asked,
-            self.erase_user_in(&admitted.workspace, request).await,
-        )
+        let (admitted, asked, request) = self
+            .admit(Action::ManageUsers, AuditAction::UserErase, request)
+            .await?;
+        let result = self.erase_user_in(admitted.workspace(), request).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn list_audit_events(
         &self,
         request: Request<v1::ListAuditEventsRequest>,
     ) -> Answer<v1::ListAuditEventsResponse> {
-        self.admit(request).await?;
+        self.admit(Action::ReadAudit, AuditAction::AuditRead, request)
+            .await?;
         Err(status::unimplemented("ListAuditEvents"))
     }
 
@@ -356,7 +475,8 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ExplainAccessRequest>,
     ) -> Answer<v1::ExplainAccessResponse> {
-        self.admit(request).await?;
+        self.admit(Action::ExplainAccess, AuditAction::AccessExplain, request)
+            .await?;
         Err(status::unimplemented("ExplainAccess"))
     }
 
@@ -364,7 +484,77 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::RotateKeysRequest>,
     ) -> Answer<v1::RotateKeysResponse> {
-        self.admit(request).await?;
+        self.admit(Action::RotateKeys, AuditAction::KeysRotate, request)
+            .await?;
         Err(status::unimplemented("RotateKeys"))
+    }
+
+    async fn suspend(&self, request: Request<v1::SuspendRequest>) -> Answer<v1::SuspendResponse> {
+        self.admit(Action::Suspend, AuditAction::Suspension, request)
+            .await?;
+        Err(status::unimplemented("Suspend"))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Answer<v1::ResumeResponse> {
+        self.admit(Action::Suspend, AuditAction::Suspension, request)
+            .await?;
+        Err(status::unimplemented("Resume"))
+    }
+
+    async fn list_suspensions(
+        &self,
+        request: Request<v1::ListSuspensionsRequest>,
+    ) -> Answer<v1::ListSuspensionsResponse> {
+        self.admit(
+            Action::ReadConfiguration,
+            AuditAction::MetadataRead,
+            request,
+        )
+        .await?;
+        Err(status::unimplemented("ListSuspensions"))
+    }
+
+    async fn start_bulk_revocation(
+        &self,
+        request: Request<v1::StartBulkRevocationRequest>,
+    ) -> Answer<v1::StartBulkRevocationResponse> {
+        self.admit(Action::Suspend, AuditAction::BulkRevocation, request)
+            .await?;
+        Err(status::unimplemented("StartBulkRevocation"))
+    }
+
+    async fn get_bulk_revocation(
+        &self,
+        request: Request<v1::GetBulkRevocationRequest>,
+    ) -> Answer<v1::GetBulkRevocationResponse> {
+        self.admit(
+            Action::ReadConfiguration,
+            AuditAction::MetadataRead,
+            request,
+        )
+        .await?;
+        Err(status::unimplemented("GetBulkRevocation"))
+    }
+
+    async fn list_bulk_revocations(
+        &self,
+        request: Request<v1::ListBulkRevocationsRequest>,
+    ) -> Answer<v1::ListBulkRevocationsResponse> {
+        self.admit(
+            Action::ReadConfiguration,
+            AuditAction::MetadataRead,
+            request,
+        )
+        .await?;
+        Err(status::unimplemented("ListBulkRevocations"))
+    }
+
+    async fn cancel_bulk_revocation(
+        &self,
+        request: Request<v1::CancelBulkRevocationRequest>,
+    ) -> Answer<v1::CancelBulkRevocationResponse> {
+        self.admit(Action::Suspend, AuditAction::BulkRevocation, request)
+            .await?;
+        Err(status::unimplemented("CancelBulkRevocation"))
     }
 }

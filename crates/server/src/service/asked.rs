@@ -55,4 +55,14 @@ asked! {
     EraseUserRequest {}
     ImportConnectionRequest { connector_id: "connectorId" }
     SetStaticCredentialRequest { connector_id: "connectorId" }
+    ListAuditEventsRequest {}
+    ExplainAccessRequest {}
+    RotateKeysRequest {}
+    SuspendRequest {}
+    ResumeRequest {}
+    ListSuspensionsRequest {}
+    StartBulkRevocationRequest { integration_type: "integrationType", connector_id: "connectorId" }
+    GetBulkRevocationRequest {}
+    ListBulkRevocationsRequest {}
+    CancelBulkRevocationRequest {}
 }

@@ -111,7 +111,7 @@ impl Admin {
         for item in request.requests {
             let result = match self.start_authorization_in(workspace, item).await {
                 Ok(started) => BatchResult::Authorization(started),
-                Err(error) => BatchResult::Status(status::call_status(&error)),
+                Err(error) => BatchResult::Status(status::call_status(&error.into())),
             };
             results.push(v1::BatchStartAuthorizationsResult {
                 result: Some(result),

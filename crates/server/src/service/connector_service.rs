@@ -8,12 +8,12 @@ use tokend_api::v1::{
     self, batch_get_connections_result::Result as BatchResult, connection_selector::Selector,
     connector_service_server::ConnectorService,
 };
-use tokend_model::{AppUserId, Connection, ConnectionFilter, ConnectorKind, Owner};
+use tokend_model::{AuditAction, Connection, ConnectionFilter, ConnectorKind, Owner};
 use tokend_vending::{
     CompleteAuthorization, ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter,
     Target, VendOptions, Vended, Vending,
 };
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{Extensions, Request, Response, Status, metadata::MetadataMap};
 
 use super::{
     asked::{Asked, Named},
@@ -22,7 +22,8 @@ use super::{
     to_proto,
 };
 use crate::{
-    admission::{Admission, Admitted},
+    admission::{Admission, Admitted, Ask, Call},
+    failure::Failure,
     status,
 };
 
@@ -43,11 +44,7 @@ impl ConnectorService for Connector {
         &self,
         request: Request<v1::GetConnectionRequest>,
     ) -> Answer<v1::VendedConnection> {
-        let admitted = self
-            .admission
-            .admit(request.metadata(), Action::Vend)
-            .await?;
-        let vended = self.vend_shared(&admitted, request.get_ref()).await;
+        let vended = self.get_shared(&request).await;
         answer(
             || request.get_ref().asked(),
             vended.map(|vended| to_proto::vended(&vended)),
@@ -58,13 +55,7 @@ impl ConnectorService for Connector {
         &self,
         request: Request<v1::GetCurrentAppUserConnectionRequest>,
     ) -> Answer<v1::VendedConnection> {
-        let (admitted, user) = self
-            .admission
-            .admit_for_user(request.metadata(), Action::VendForUser)
-            .await?;
-        let vended = self
-            .vend_for_user(&admitted, &user, request.get_ref())
-            .await;
+        let vended = self.get_of_user(&request).await;
         answer(
             || request.get_ref().asked(),
             vended.map(|vended| to_proto::vended(&vended)),
@@ -75,17 +66,20 @@ impl ConnectorService for Connector {
         &self,
         request: Request<v1::BatchGetConnectionsRequest>,
     ) -> Answer<v1::BatchGetConnectionsResponse> {
-        let (metadata, _, batch) = request.into_parts();
-        let admitted = self.admit_batch(&metadata, &batch.selectors).await?;
+        let (metadata, extensions, batch) = request.into_parts();
+        let call = self
+            .identify_batch(&metadata, &extensions, &batch.selectors)
+            .await;
+        let call = call.map_err(|failure| status::of(&failure))?;
         if batch.selectors.is_empty() || batch.selectors.len() > LARGEST_BATCH {
             let why = format!(
                 "must be 1 to {LARGEST_BATCH}, not {}",
                 batch.selectors.len()
             );
-            return Err(status::of(&Error::invalid("selectors", why)));
+            return Err(status::of(&Error::invalid("selectors", why).into()));
         }
         let results = stream::iter(batch.selectors)
-            .map(|selector| self.batch_item(&admitted, selector))
+            .map(|selector| self.batch_item(&call, selector))
             .buffered(16)
             .collect()
             .await;
@@ -99,9 +93,11 @@ impl ConnectorService for Connector {
         &self,
         request: Request<v1::WatchConnectionRequest>,
     ) -> Answer<Self::WatchConnectionStream> {
-        self.admission
-            .admit(request.metadata(), Action::Vend)
-            .await?;
+        let call = self
+            .admission
+            .identify(request.metadata(), request.extensions())
+            .await;
+        call.map_err(|failure| status::of(&failure))?;
         Err(status::unimplemented("WatchConnection"))
     }
 
@@ -110,14 +106,15 @@ impl ConnectorService for Connector {
         request: Request<v1::ConnectAppUserRequest>,
     ) -> Answer<v1::ConnectAppUserResponse> {
         let asked = request.get_ref().asked();
-        let (admitted, user) = self
-            .admission
-            .admit_for_user(request.metadata(), Action::Connect)
-            .await?;
-        answer(
-            || asked,
-            self.connect(&admitted, user, request.into_inner()).await,
-        )
+        let ask = Ask {
+            connector_id: &request.get_ref().connector_id,
+            label: request.get_ref().label.as_deref().unwrap_or_default(),
+            scopes: &request.get_ref().scopes,
+            ..Ask::new(Action::Connect, AuditAction::AuthorizationStart)
+        };
+        let admitted = self.admit_user(&request, ask).await?;
+        let result = self.connect(&admitted, request.into_inner()).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn complete_app_user_connection(
@@ -125,14 +122,10 @@ impl ConnectorService for Connector {
         request: Request<v1::CompleteAppUserConnectionRequest>,
     ) -> Answer<v1::CompleteAppUserConnectionResponse> {
         let asked = request.get_ref().asked();
-        let (admitted, user) = self
-            .admission
-            .admit_for_user(request.metadata(), Action::Connect)
-            .await?;
-        answer(
-            || asked,
-            self.complete(&admitted, user, request.into_inner()).await,
-        )
+        let ask = Ask::new(Action::Connect, AuditAction::AuthorizationComplete);
+        let admitted = self.admit_user(&request, ask).await?;
+        let result = self.complete(&admitted, request.into_inner()).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn disconnect_app_user(
@@ -140,12 +133,14 @@ impl ConnectorService for Connector {
         request: Request<v1::DisconnectAppUserRequest>,
     ) -> Answer<v1::DisconnectAppUserResponse> {
         let asked = request.get_ref().asked();
-        let (admitted, user) = self
-            .admission
-            .admit_for_user(request.metadata(), Action::Disconnect)
-            .await?;
-        let request = request.into_inner();
-        answer(|| asked, self.disconnect(&admitted, user, &request).await)
+        let ask = Ask {
+            connector_id: &request.get_ref().connector_id,
+            label: request.get_ref().label.as_deref().unwrap_or_default(),
+            ..Ask::new(Action::Disconnect, AuditAction::ConnectionDelete)
+        };
+        let admitted = self.admit_user(&request, ask).await?;
+        let result = self.disconnect(&admitted, request.get_ref()).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn list_app_user_connections(
@@ -153,14 +148,10 @@ impl ConnectorService for Connector {
         request: Request<v1::ListAppUserConnectionsRequest>,
     ) -> Answer<v1::ListAppUserConnectionsResponse> {
         let asked = request.get_ref().asked();
-        let (admitted, user) = self
-            .admission
-            .admit_for_user(request.metadata(), Action::ReadMetadata)
-            .await?;
-        answer(
-            || asked,
-            self.list(&admitted, user, &request.into_inner()).await,
-        )
+        let ask = Ask::new(Action::ReadMetadata, AuditAction::MetadataRead);
+        let admitted = self.admit_user(&request, ask).await?;
+        let result = self.list(&admitted, request.get_ref()).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn get_access_token(
@@ -168,15 +159,13 @@ impl ConnectorService for Connector {
         request: Request<v1::GetAccessTokenRequest>,
     ) -> Answer<v1::GetAccessTokenResponse> {
         let asked = request.get_ref().asked();
-        let admitted = self
-            .admission
-            .admit(request.metadata(), Action::Vend)
-            .await?;
+        let (metadata, extensions, request) = request.into_parts();
         let get = v1::GetConnectionRequest {
-            integration_type: request.into_inner().integration_type,
+            integration_type: request.integration_type,
             ..Default::default()
         };
-        let vended = self.vend_shared(&admitted, &get).await;
+        let get = Request::from_parts(metadata, extensions, get);
+        let vended = self.get_shared(&get).await;
         answer(
             || asked,
             vended.map(|vended| v1::GetAccessTokenResponse {
@@ -187,33 +176,125 @@ impl ConnectorService for Connector {
 }
 
 impl Connector {
+    async fn identify<T>(&self, request: &Request<T>) -> Result<Call, Failure> {
+        self.admission
+            .identify(request.metadata(), request.extensions())
+            .await
+    }
+
+    async fn identify_user<T>(&self, request: &Request<T>) -> Result<Call, Failure> {
+        let call = self.identify(request).await?;
+        self.admission.identify_user(call, request.metadata()).await
+    }
+
+    /// Admits what an app user's caller wants other than a token.
+    async fn admit_user<T: Asked>(
+        &self,
+        request: &Request<T>,
+        ask: Ask<'_>,
+    ) -> Result<Admitted, Status> {
+        let admitted = async {
+            let call = Arc::new(self.identify_user(request).await?);
+            let admitted = self.admission.admit(&call, ask).await?;
+            self.admission.audit.check()?;
+            Ok(admitted)
+        };
+        admitted
+            .await
+            .map_err(|failure| status::about(&failure, request.get_ref().asked()))
+    }
+
+    /// The answer, once it is on record.
+    async fn acted<T>(
+        &self,
+        asked: Named,
+        admitted: &Admitted,
+        result: Result<T, Failure>,
+    ) -> Answer<T> {
+        let failure = result.as_ref().err();
+        let recorded = self.admission.audit.done(admitted, &asked, failure).await;
+        answer(|| asked, recorded.and(result))
+    }
+
+    async fn get_shared(
+        &self,
+        request: &Request<v1::GetConnectionRequest>,
+    ) -> Result<Arc<Vended>, Failure> {
+        let call = Arc::new(self.identify(request).await?);
+        self.vend_shared(&call, request.get_ref()).await
+    }
+
+    async fn get_of_user(
+        &self,
+        request: &Request<v1::GetCurrentAppUserConnectionRequest>,
+    ) -> Result<Arc<Vended>, Failure> {
+        let call = Arc::new(self.identify_user(request).await?);
+        self.vend_for_user(&call, request.get_ref()).await
+    }
+
     async fn vend_shared(
         &self,
-        admitted: &Admitted,
+        call: &Arc<Call>,
         request: &v1::GetConnectionRequest,
-    ) -> Result<Arc<Vended>, Error> {
-        let (target, options) = from_proto::shared_get(&admitted.workspace, request)?;
-        let vended = self.vending.vend(&target, &options).await?;
-        log_vend(admitted, &vended);
-        Ok(vended)
+    ) -> Result<Arc<Vended>, Failure> {
+        let ask = Ask {
+            integration_type: &request.integration_type,
+            label: request.label.as_deref().unwrap_or_default(),
+            scopes: &request.scopes,
+            ..Ask::new(Action::Vend, AuditAction::Vend)
+        };
+        let admitted = self.admission.admit(call, ask).await?;
+        let vended = async {
+            let (target, options) = from_proto::shared_get(&call.workspace, request)?;
+            self.admission.count(&admitted, &target)?;
+            Ok(self.vending.vend(&target, &options).await?)
+        };
+        self.hand_out(&admitted, vended.await).await
     }
 
     async fn vend_for_user(
         &self,
-        admitted: &Admitted,
-        user: &AppUserId,
+        call: &Arc<Call>,
         request: &v1::GetCurrentAppUserConnectionRequest,
-    ) -> Result<Arc<Vended>, Error> {
-        let (target, options) = from_proto::app_user_get(&admitted.workspace, user, request)?;
-        match self.vending.vend(&target, &options).await {
-            Err(error) if !request.connect_return_url.is_empty() => Err(self
-                .with_connect_link(error, target, &options, request)
-                .await),
+    ) -> Result<Arc<Vended>, Failure> {
+        let ask = Ask {
+            connector_id: &request.connector_id,
+            label: request.label.as_deref().unwrap_or_default(),
+            scopes: &request.scopes,
+            ..Ask::new(Action::VendForUser, AuditAction::Vend)
+        };
+        let admitted = self.admission.admit(call, ask).await?;
+        let vended = async {
+            let user = call.user()?;
+            let (target, options) = from_proto::app_user_get(&call.workspace, &user, request)?;
+            self.admission.count(&admitted, &target)?;
+            match self.vending.vend(&target, &options).await {
+                Err(error) if !request.connect_return_url.is_empty() => Err(self
+                    .with_connect_link(error, target, &options, request)
+                    .await
+                    .into()),
+                result => Ok(result?),
+            }
+        };
+        self.hand_out(&admitted, vended.await).await
+    }
+
+    /// A token leaves only once it is on record who gets it.
+    async fn hand_out(
+        &self,
+        admitted: &Admitted,
+        vended: Result<Arc<Vended>, Failure>,
+    ) -> Result<Arc<Vended>, Failure> {
+        let audit = &self.admission.audit;
+        match vended {
             Ok(vended) => {
-                log_vend(admitted, &vended);
+                audit.vended(admitted, &vended).await?;
                 Ok(vended)
             }
-            Err(error) => Err(error),
+            Err(failure) => {
+                audit.not_vended(admitted, &failure).await;
+                Err(failure)
+            }
         }
     }
 
@@ -254,40 +335,31 @@ impl Connector {
         }
     }
 
-    /// Admits a batch once: for the user too, if one of its items is a user's.
-    async fn admit_batch(
+    /// Finds out once who asks for a batch: for which user too, if one of its items is a user's.
+    async fn identify_batch(
         &self,
         metadata: &MetadataMap,
+        extensions: &Extensions,
         selectors: &[v1::ConnectionSelector],
-    ) -> Result<(Admitted, Option<AppUserId>), Status> {
+    ) -> Result<Arc<Call>, Failure> {
         let for_user =
             |item: &v1::ConnectionSelector| matches!(item.selector, Some(Selector::AppUser(_)));
-        let mut admitted = self.admission.admit(metadata, Action::Vend).await?;
-        let mut user = None;
+        let mut call = self.admission.identify(metadata, extensions).await?;
         if selectors.iter().any(for_user) {
-            let (with_user, id) = self
-                .admission
-                .admit_for_user(metadata, Action::VendForUser)
-                .await?;
-            (admitted, user) = (with_user, Some(id));
+            call = self.admission.identify_user(call, metadata).await?;
         }
-        Ok((admitted, user))
+        Ok(Arc::new(call))
     }
 
     async fn batch_item(
         &self,
-        (admitted, user): &(Admitted, Option<AppUserId>),
+        call: &Arc<Call>,
         item: v1::ConnectionSelector,
     ) -> v1::BatchGetConnectionsResult {
-        let vended = match (&item.selector, user) {
-            (Some(Selector::Shared(request)), _) => self.vend_shared(admitted, request).await,
-            (Some(Selector::AppUser(request)), Some(user)) => {
-                self.vend_for_user(admitted, user, request).await
-            }
-            _ => Err(Error::invalid(
-                "selectors",
-                "each must be shared or app_user",
-            )),
+        let vended = match &item.selector {
+            Some(Selector::Shared(request)) => self.vend_shared(call, request).await,
+            Some(Selector::AppUser(request)) => self.vend_for_user(call, request).await,
+            None => Err(Error::invalid("selectors", "each must be shared or app_user").into()),
         };
         let result = match vended {
             Ok(vended) => BatchResult::Connection(to_proto::vended(&vended)),
@@ -301,11 +373,11 @@ impl Connector {
     async fn connect(
         &self,
         admitted: &Admitted,
-        user: AppUserId,
         request: v1::ConnectAppUserRequest,
-    ) -> Result<v1::ConnectAppUserResponse, Error> {
+    ) -> Result<v1::ConnectAppUserResponse, Failure> {
+        let user = admitted.call.user()?;
         let start = StartAuthorization {
-            workspace: admitted.workspace.clone(),
+            workspace: admitted.call.workspace.clone(),
             connector: ConnectorRef::AppUser(from_proto::connector_id(&request.connector_id)?),
             owner: Owner::AppUser(user),
             label: from_proto::label(request.label.as_deref())?,
@@ -337,7 +409,7 @@ impl Connector {
             },
             // Only operators start what needs no browser.
             StartedAuthorization::Device { .. } | StartedAuthorization::Connected(_) => {
-                return Err(Error::Internal);
+                return Err(Error::Internal.into());
             }
         })
     }
@@ -345,12 +417,12 @@ impl Connector {
     async fn complete(
         &self,
         admitted: &Admitted,
-        user: AppUserId,
         request: v1::CompleteAppUserConnectionRequest,
-    ) -> Result<v1::CompleteAppUserConnectionResponse, Error> {
+    ) -> Result<v1::CompleteAppUserConnectionResponse, Failure> {
+        let user = admitted.call.user()?;
         let id = from_proto::authorization_id(&request.authorization_id)?;
         let complete = CompleteAuthorization {
-            workspace: admitted.workspace.clone(),
+            workspace: admitted.call.workspace.clone(),
             id,
             completion_token: from_proto::secret("completion_token", request.completion_token)?,
             starter: Starter::Owner(Owner::AppUser(user)),
@@ -359,7 +431,7 @@ impl Connector {
         let connection = self.vending.complete_authorization(&complete).await?;
         let connector = self
             .vending
-            .get_connector(&admitted.workspace, &connection.connector_id)
+            .get_connector(&admitted.call.workspace, &connection.connector_id)
             .await?;
         let wanted = self.vending.wanted_scopes(&connection, &connector);
         let connection = Some(to_proto::connection(&connection, &wanted));
@@ -369,11 +441,11 @@ impl Connector {
     async fn disconnect(
         &self,
         admitted: &Admitted,
-        user: AppUserId,
         request: &v1::DisconnectAppUserRequest,
-    ) -> Result<v1::DisconnectAppUserResponse, Error> {
+    ) -> Result<v1::DisconnectAppUserResponse, Failure> {
+        let user = admitted.call.user()?;
         let target = Target {
-            workspace: admitted.workspace.clone(),
+            workspace: admitted.call.workspace.clone(),
             connector: ConnectorRef::AppUser(from_proto::connector_id(&request.connector_id)?),
             owner: Owner::AppUser(user),
             label: from_proto::label(request.label.as_deref())?,
@@ -393,11 +465,11 @@ impl Connector {
     async fn list(
         &self,
         admitted: &Admitted,
-        user: AppUserId,
         request: &v1::ListAppUserConnectionsRequest,
-    ) -> Result<v1::ListAppUserConnectionsResponse, Error> {
+    ) -> Result<v1::ListAppUserConnectionsResponse, Failure> {
+        let user = admitted.call.user()?;
         let page = PageRequest::new(request.page_size, &request.page_token)?;
-        let workspace = &admitted.workspace;
+        let workspace = &admitted.call.workspace;
         let filter = ConnectionFilter {
             owner: Some(Owner::AppUser(user)),
             ..ConnectionFilter::default()
@@ -466,18 +538,12 @@ impl Connector {
     }
 }
 
-fn log_vend(admitted: &Admitted, vended: &Vended) {
-    tracing::debug!(
-        caller = %admitted.caller.name,
-        connection = %vended.connection_id,
-        generation = vended.generation.0,
-        "a token was vended"
-    );
-}
-
 /// The answer, or the error with what the request named.
-pub(super) fn answer<T>(asked: impl FnOnce() -> Named, result: Result<T, Error>) -> Answer<T> {
+pub(super) fn answer<T>(
+    asked: impl FnOnce() -> Named,
+    result: Result<T, impl Into<Failure>>,
+) -> Answer<T> {
     result
         .map(Response::new)
-        .map_err(|error| status::about(&error, asked()))
+        .map_err(|failure| status::about(&failure.into(), asked()))
 }
