@@ -103,6 +103,22 @@ rig-expiry: ## EXPIRING=100000 connections are due at once: renewed in time, at 
 	EXPIRING=$(EXPIRING) tests/rigs/postgres run cargo test --locked --package tokend-tests --test contract p29_ -- --nocapture >target/rig-expiry.log 2>&1 || { cat target/rig-expiry.log; exit 1; }
 	@grep 'P-29: ' target/rig-expiry.log
 
+SAMPLES ?= 1000000
+.PHONY: bench-key-timing
+bench-key-timing: ## does the time to refuse an API key tell what was wrong with it: SAMPLES of each kind, on a quiet machine
+	SAMPLES=$(SAMPLES) cargo bench --locked --package tokend-access --bench api_key_timing
+
+OPERATIONS ?= 100000
+.PHONY: rig-isolation
+rig-isolation: ## OPERATIONS=1000000 random operations over five workspaces: every token is the asker's own; SEED=7 draws the same again
+	@mkdir -p target
+	OPERATIONS=$(OPERATIONS) cargo test --release --locked --package tokend-tests --test isolation -- --nocapture >target/rig-isolation.log 2>&1 || { cat target/rig-isolation.log; exit 1; }
+	@grep -o 'isolation: .*' target/rig-isolation.log
+
+.PHONY: bench-access
+bench-access: ## what each authenticator, policy and audit sink adds to a GetConnection, as a ratio; about a minute
+	cargo bench --locked --package tokend-tests --bench access
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

@@ -7,13 +7,15 @@
 )]
 
 mod answers;
+mod authority;
 mod database;
 mod logs;
 mod tokend;
 mod two_tokens;
 
 pub use answers::{eventually, refused};
+pub use authority::{Authority, KeyedCertificate, svid, tls_channel, valid};
 pub use database::{Database, databases};
 pub use logs::captured_logs;
-pub use tokend::{AUDIENCE, Options, Tokend, definition, for_user, reason};
+pub use tokend::{AUDIENCE, Options, Tokend, definition, for_user, local_config, reason};
 pub use two_tokens::{Books, TwoTokens};

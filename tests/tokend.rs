@@ -1,6 +1,6 @@
 //! A whole tokend over real sockets, with the simulator as its provider and as the issuer of its app users.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
 use tokend_api::{USER_TOKEN_METADATA, v1};
@@ -73,18 +73,7 @@ impl Tokend {
         })
         .await
         .unwrap();
-        let mut config = Config::defaults().unwrap();
-        config.grpc.listen.set_port(0);
-        config.http.listen.set_port(0);
-        config.operations.listen.set_port(0);
-        config.database.url = options.database.create(home.path()).await;
-        config.keys.file = home.path().join("tokend.key");
-        config.journal.directory = home.path().join("journal");
-        config.audit.file = home.path().join("audit.jsonl");
-        config.deployment.file = home.path().join("tokend.deployment");
-        config.oauth.allow_loopback = true;
-        // Tests that want it switch it on: the others count calls.
-        config.vending.renew_ahead = false;
+        let mut config = local_config(options.database, home.path()).await;
         config.connect.return_urls = vec![simulator.app_return_url()];
         config.access.app_users = vec![AppUsers {
             workspace: "default".to_owned(),
@@ -325,6 +314,24 @@ pub fn for_user<T>(message: T, user_token: &str) -> Request<T> {
         .metadata_mut()
         .insert(USER_TOKEN_METADATA, user_token.parse().unwrap());
     request
+}
+
+/// A configuration for this machine alone: free ports, everything that is written below that folder, a new database,
+/// providers on loopback, and no renewals but those that callers cause.
+pub async fn local_config(database: Database, home: &Path) -> Config {
+    let mut config = Config::defaults().unwrap();
+    config.grpc.listen.set_port(0);
+    config.http.listen.set_port(0);
+    config.operations.listen.set_port(0);
+    config.database.url = database.create(home).await;
+    config.keys.file = home.join("tokend.key");
+    config.journal.directory = home.join("journal");
+    config.audit.file = home.join("audit.jsonl");
+    config.deployment.file = home.join("tokend.deployment");
+    config.oauth.allow_loopback = true;
+    // Tests that want it switch it on: the others count calls.
+    config.vending.renew_ahead = false;
+    config
 }
 
 async fn add(config: &Config, name: &str, operator: bool) -> String {

@@ -2,7 +2,7 @@
 
 use crate::home::Home;
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 20] = [
     &["serve"],
     &["demo"],
     &["migrate"],
@@ -10,6 +10,9 @@ const COMMANDS: [&[&str]; 17] = [
     &["keys", "generate"],
     &["callers"],
     &["callers", "add"],
+    &["callers", "list"],
+    &["callers", "remove"],
+    &["callers", "rotate"],
     &["connectors"],
     &["connectors", "list-available"],
     &["connectors", "push"],

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Home {
     folder: TempDir,
     environment: Vec<(String, String)>,
+    user: Option<u32>,
 }
 
 /// What a run came to.
@@ -49,6 +50,7 @@ impl Home {
         let mut home = Self {
             folder: tempfile::tempdir().unwrap(),
             environment: Vec::new(),
+            user: None,
         };
         for listener in ["GRPC", "HTTP", "OPERATIONS"] {
             home.set(&format!("TOKEND_{listener}__LISTEN"), "127.0.0.1:0");
@@ -70,6 +72,11 @@ impl Home {
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(other, _)| other != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Runs what is run from now on as this user.
+    pub(crate) fn run_as(&mut self, user: u32) {
+        self.user = Some(user);
     }
 
     /// A variable that was set.
@@ -106,6 +113,9 @@ impl Home {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -195,6 +205,11 @@ impl Served {
         };
         let found = timeout(PATIENCE, find).await.unwrap_or_default();
         found.unwrap_or_else(|| panic!("{message:?} was not logged, but {before:?}"))
+    }
+
+    /// Its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Sends a signal by its name.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod callers;
 mod configuration;
 mod connecting;
 mod connector_files;
@@ -12,6 +13,7 @@ mod demo;
 mod generated_types;
 mod help;
 mod home;
+mod hygiene;
 mod importing;
 mod keys;
 mod migrate;

@@ -74,28 +74,3 @@ async fn who_has_no_key_or_the_wrong_one_is_77() {
         );
     }
 }
-
-#[tokio::test]
-async fn an_added_caller_is_printed_once_and_json_says_who_it_is() {
-    let home = Home::new();
-    home.succeed(&["keys", "generate"]).await;
-    let ran = home
-        .succeed(&[
-            "callers",
-            "add",
-            "calendar",
-            "--expires-in-days",
-            "30",
-            "--json",
-        ])
-        .await;
-    let printed = ran.json();
-    assert_eq!(
-        (printed["caller"].as_str(), printed["workspace"].as_str()),
-        (Some("calendar"), Some("default"))
-    );
-    assert!(printed["expireTime"].is_string());
-    let key = printed["apiKey"].as_str().unwrap();
-    assert!(key.contains(printed["keyId"].as_str().unwrap()));
-    assert!(!ran.stderr.contains(key));
-}

@@ -1,8 +1,13 @@
 //! Who may call: said before anything is said about what there is.
 
+use std::time::{Duration, Instant};
+
 use prost_reflect::DescriptorPool;
 use tokend_api::v1::{self, connector_service_client::ConnectorServiceClient};
 use tokend_client::{Client, Credentials};
+use tokend_server::{
+    NewCaller, Rotation, WhichKeys, add_caller, list_callers, remove_caller, rotate_caller,
+};
 use tokend_tests::{Options, Tokend};
 use tonic::{
     Code, Request, Status,
@@ -10,7 +15,7 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-use crate::answers::{refused, retry_delay, violations};
+use crate::answers::{eventually, refused, retry_delay, violations};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_good_key_nothing_is_answered_not_even_what_is_missing() {
@@ -57,7 +62,13 @@ async fn every_rpc_asks_first_who_is_calling_and_every_administration_whether_th
         let status = refused(answer, Code::Unauthenticated, "CALLER_UNAUTHENTICATED");
         assert_eq!(retry_delay(&status), None, "{rpc}: waiting does not help");
         // The catalogue is no secret: any caller may read it.
-        let for_all = ["ListIntegrationTypes", "GetIntegrationType"].contains(&rpc.as_str());
+        // And everybody may ask about itself.
+        let for_all = [
+            "ListIntegrationTypes",
+            "GetIntegrationType",
+            "ExplainAccess",
+        ];
+        let for_all = for_all.contains(&rpc.as_str());
         if service.ends_with("AdminService") && !for_all {
             administration += 1;
             let answer = call_empty(&tokend, Some(&backend), &service, &rpc).await;
@@ -138,25 +149,150 @@ async fn a_malformed_request_names_its_field() {
 async fn a_key_added_elsewhere_is_noticed_without_a_restart() {
     let tokend = Tokend::start(Options::default()).await;
     tokend.connect_shared().await;
-    let caller = tokend_server::NewCaller {
-        name: "late".to_owned(),
-        workspace: "default".to_owned(),
-        operator: false,
-        expires_in: None,
-    };
-    let added = tokend_server::add_caller(&tokend.config, caller)
-        .await
-        .unwrap();
-    let late = Client::builder(format!("http://{}", tokend.grpc()))
-        .credentials(Credentials::api_key(added.api_key.expose()))
-        .connect()
-        .await
-        .unwrap();
-    let vended = crate::answers::eventually("the key is known", async || {
+    let added = add_caller(&tokend.config, late()).await.unwrap();
+    let late = client_with(&tokend, added.api_key.expose()).await;
+    let vended = eventually("the key is known", async || {
         get(&late, "simshared").await.ok()
     });
     assert_eq!(vended.await.generation, 1);
     tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_ends_when_it_was_said_to() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend.connect_shared().await;
+    let brief = NewCaller {
+        expires_in: Some(Duration::from_secs(3)),
+        ..late()
+    };
+    let added = add_caller(&tokend.config, brief).await.unwrap();
+    let brief = client_with(&tokend, added.api_key.expose()).await;
+    eventually("the key is known", async || {
+        get(&brief, "simshared").await.ok()
+    })
+    .await;
+    let status = eventually("the key ends", async || {
+        get(&brief, "simshared").await.err()
+    })
+    .await;
+    refused::<()>(Err(status), Code::Unauthenticated, "CALLER_UNAUTHENTICATED");
+    tokend.get().await.unwrap();
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_key_and_its_successor_both_work_until_the_overlap_is_over() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend.connect_shared().await;
+    let rotate = async |overlap| {
+        let rotation = Rotation {
+            name: "calendar-backend".to_owned(),
+            workspace: None,
+            overlap: Duration::from_secs(overlap),
+            expires_in: None,
+        };
+        let rotated = rotate_caller(&tokend.config, rotation).await.unwrap();
+        (
+            client_with(&tokend, rotated.added.api_key.expose()).await,
+            rotated.ending.len(),
+        )
+    };
+    let (second, ending) = rotate(3600).await;
+    assert_eq!(ending, 1);
+    eventually("the new key is known", async || {
+        get(&second, "simshared").await.ok()
+    })
+    .await;
+    tokend.get().await.unwrap();
+
+    // Rotated again with a short overlap: both that there are end, and the newest goes on.
+    let (third, ending) = rotate(4).await;
+    assert_eq!(ending, 2);
+    eventually("the newest key is known", async || {
+        get(&third, "simshared").await.ok()
+    })
+    .await;
+    for old in [&tokend.backend, &second] {
+        let status = eventually("the old key ends", async || {
+            get(old, "simshared").await.err()
+        });
+        refused::<()>(
+            Err(status.await),
+            Code::Unauthenticated,
+            "CALLER_UNAUTHENTICATED",
+        );
+    }
+    get(&third, "simshared").await.unwrap();
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_key_is_refused_by_every_replica_within_five_seconds() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend.connect_shared().await;
+    let (replica, elsewhere) = tokend.replica().await;
+    for client in [&tokend.backend, &elsewhere] {
+        get(client, "simshared").await.unwrap();
+    }
+    let which = WhichKeys::Caller {
+        name: "calendar-backend".to_owned(),
+        workspace: None,
+    };
+    let removed = remove_caller(&tokend.config, which).await.unwrap();
+    assert_eq!(removed.len(), 1);
+    let since = Instant::now();
+    for client in [&tokend.backend, &elsewhere] {
+        eventually("the key is gone", async || {
+            get(client, "simshared").await.err()
+        })
+        .await;
+    }
+    assert!(
+        since.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        since.elapsed()
+    );
+    replica.stop().await;
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_key_was_last_used_is_known_once_the_server_has_stopped() {
+    let tokend = Tokend::start(Options::default()).await;
+    tokend.connect_shared().await;
+    add_caller(&tokend.config, late()).await.unwrap();
+    tokend.get().await.unwrap();
+    let config = tokend.config.clone();
+    let _files = tokend.stop().await;
+    let keys = list_callers(&config).await.unwrap();
+    let used: Vec<_> = keys
+        .iter()
+        .map(|key| (key.caller.as_str(), key.last_used_time.is_some()))
+        .collect();
+    assert_eq!(
+        used,
+        [("calendar-backend", true), ("late", false), ("ops", true)]
+    );
+    assert!(keys[0].last_used_time >= Some(keys[0].create_time.clone()));
+}
+
+/// A backend that is let in while the server runs.
+fn late() -> NewCaller {
+    NewCaller {
+        name: "late".to_owned(),
+        workspace: "default".to_owned(),
+        operator: false,
+        expires_in: None,
+    }
+}
+
+async fn client_with(tokend: &Tokend, api_key: &str) -> Client {
+    Client::builder(format!("http://{}", tokend.grpc()))
+        .credentials(Credentials::api_key(api_key))
+        .connect()
+        .await
+        .unwrap()
 }
 
 async fn get(client: &Client, integration_type: &str) -> Result<v1::VendedConnection, Status> {

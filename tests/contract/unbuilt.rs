@@ -29,12 +29,6 @@ async fn an_rpc_that_is_not_built_yet_names_itself() {
             .await,
     );
     unbuilt(
-        "ExplainAccess",
-        admin
-            .explain_access(v1::ExplainAccessRequest::default())
-            .await,
-    );
-    unbuilt(
         "RotateKeys",
         admin.rotate_keys(v1::RotateKeysRequest::default()).await,
     );

@@ -1,34 +1,32 @@
 //! Tells callers by their API keys. All keys are in memory, so checking a call makes no database statement.
+//!
+//! Guesses are not counted by source. A secret has 256 random bits, so none is guessed; a guess costs one hash, and all
+//! of them together one statement a second. Refusing by address would refuse good keys as well, wherever callers share
+//! one: a single misconfigured pod behind a proxy would lock out all others.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::{Arc, Once};
 
 use arc_swap::ArcSwap;
 use chrono::TimeDelta;
-use subtle::ConstantTimeEq;
 use tokend_model::{
     Timestamp,
-    ports::{ApiKeyRecord, ApiKeys, Clock, StorageError},
+    ports::{ApiKeys, Clock, StorageError},
 };
 use tokio::sync::Mutex;
 
-use crate::{Caller, CallerKind, CallerRejection, OtherWorkspaces, api_key::PresentedKey};
+use crate::{Caller, CallerRejection, api_key::PresentedKey, known_keys::KnownKeys};
 
 /// Unknown keys make us look into the database again, at most once in this time.
 const RELOAD_FLOOR: TimeDelta = TimeDelta::seconds(1);
 
-/// Authenticates callers by API key (threat T-13: the same answer and the same work for an unknown key id and a
-/// wrong secret).
+/// Authenticates callers by API key (threat T-13: the same answer and the same work for an unknown key id, a wrong
+/// secret and an expired key).
 pub struct ApiKeyAuthenticator {
     keys: Arc<dyn ApiKeys>,
     clock: Arc<dyn Clock>,
-    snapshot: ArcSwap<HashMap<String, KnownKey>>,
+    snapshot: ArcSwap<KnownKeys>,
     last_reload: Mutex<Option<Timestamp>>,
-}
-
-struct KnownKey {
-    secret_hash: Vec<u8>,
-    expire_time: Option<Timestamp>,
-    caller: Arc<Caller>,
+    warned: Once,
 }
 
 impl ApiKeyAuthenticator {
@@ -39,6 +37,7 @@ impl ApiKeyAuthenticator {
             clock,
             snapshot: ArcSwap::default(),
             last_reload: Mutex::new(None),
+            warned: Once::new(),
         }
     }
 
@@ -60,15 +59,31 @@ impl ApiKeyAuthenticator {
         self.find(&key).ok_or(CallerRejection::Refused)
     }
 
+    /// Writes when keys were last accepted, as far as it was not written yet. After an error it is kept for the next
+    /// time.
+    pub async fn write_last_uses(&self) -> Result<(), StorageError> {
+        let uses = self.snapshot.load().take_uses();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let written = self.keys.note_uses(&uses).await;
+        if written.is_err() {
+            self.snapshot.load().put_back(&uses);
+        }
+        written
+    }
+
+    /// The caller that holders of this name's keys are.
+    pub fn named(&self, name: &str) -> Option<Arc<Caller>> {
+        self.snapshot.load().named(name, self.clock.now())
+    }
+
     fn find(&self, key: &PresentedKey<'_>) -> Option<Arc<Caller>> {
+        let now = self.clock.now();
         let snapshot = self.snapshot.load();
-        let hash = key.secret_hash();
-        let known = snapshot.get(key.key_id);
-        let kept = known.map_or([0; 32].as_slice(), |known| &known.secret_hash);
-        let matches: bool = hash.as_slice().ct_eq(kept).into();
-        known
-            .filter(|known| matches && known.is_live(self.clock.now()))
-            .map(|known| known.caller.clone())
+        let known = snapshot.find(key, now)?;
+        known.note_use(now);
+        Some(known.caller().clone())
     }
 
     /// Those who come while a reload runs wait for it instead of starting another.
@@ -86,32 +101,17 @@ impl ApiKeyAuthenticator {
     async fn load(&self, last_reload: &mut Option<Timestamp>) -> Result<(), StorageError> {
         *last_reload = Some(self.clock.now());
         let records = self.keys.list().await?;
-        let known = records.into_iter().map(KnownKey::from_record).collect();
+        let (known, left_out) = KnownKeys::read(records, &self.snapshot.load());
         self.snapshot.store(Arc::new(known));
+        if !left_out.is_empty() {
+            self.warned.call_once(|| {
+                tracing::warn!(
+                    key_ids = ?left_out,
+                    "API keys are not accepted: their callers' names could be those of other kinds of callers; \
+                     'tokend callers list' shows them"
+                );
+            });
+        }
         Ok(())
-    }
-}
-
-impl KnownKey {
-    fn from_record(record: ApiKeyRecord) -> (String, Self) {
-        let known = Self {
-            secret_hash: record.secret_hash,
-            expire_time: record.expire_time,
-            caller: Arc::new(Caller {
-                name: record.caller,
-                workspace: record.workspace,
-                other_workspaces: OtherWorkspaces::None,
-                role: Some(record.role),
-                kind: CallerKind::ApiKey {
-                    key_id: record.key_id.clone(),
-                },
-                expire_time: None,
-            }),
-        };
-        (record.key_id, known)
-    }
-
-    fn is_live(&self, now: Timestamp) -> bool {
-        self.expire_time.is_none_or(|expire_time| now < expire_time)
     }
 }

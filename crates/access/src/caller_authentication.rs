@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc};
 use tokend_model::{Timestamp, WorkspaceName, ports::CallerRole};
 
 use crate::{
-    AccessError, ApiKeyAuthenticator, Caller, CallerKind, CallerRejection, caller::OtherWorkspaces,
+    AccessError, ApiKeyAuthenticator, Caller, CallerKind, CallerRejection, SpiffeCallers,
+    TokenCallers, caller::OtherWorkspaces,
 };
 
 /// The ways in which this server tells its callers; several at once.
@@ -15,6 +16,10 @@ pub struct CallerAuthentication {
     pub loopback: Option<LoopbackCaller>,
     /// By API key.
     pub api_keys: Option<Arc<ApiKeyAuthenticator>>,
+    /// By JWT.
+    pub tokens: Option<Arc<TokenCallers>>,
+    /// By the connection's certificate: looked at when the connection is made, here they are only named.
+    pub spiffe: Option<Arc<SpiffeCallers>>,
 }
 
 /// What a call brings to prove who makes it.
@@ -80,8 +85,25 @@ impl CallerAuthentication {
             };
         };
         let credentials = bearer(authorization).ok_or(CallerRejection::Malformed)?;
+        // No part of an API key holds a dot, and a JWT holds two.
+        if credentials.contains('.') {
+            let tokens = self.tokens.as_ref().ok_or(CallerRejection::TokenRefused)?;
+            return Ok(tokens.authenticate(credentials).await?);
+        }
         let api_keys = self.api_keys.as_ref().ok_or(CallerRejection::Malformed)?;
         Ok(api_keys.authenticate(credentials).await?)
+    }
+
+    /// The caller that somebody of this name would be, however they prove it; nobody, if none of the ways makes such
+    /// a name.
+    pub fn named(&self, name: &str) -> Option<Arc<Caller>> {
+        if let Some(LoopbackCaller(caller)) = &self.loopback {
+            return (caller.name == name).then(|| caller.clone());
+        }
+        let api_key = self.api_keys.as_ref().and_then(|keys| keys.named(name));
+        let token = || self.tokens.as_ref().and_then(|it| it.named(name));
+        let spiffe = || self.spiffe.as_ref().and_then(|it| it.named(name));
+        api_key.or_else(token).or_else(|| spiffe().map(Arc::new))
     }
 }
 

@@ -30,9 +30,33 @@ impl Claims {
 
     /// A required claim that is a text which is not empty.
     pub(crate) fn text(&self, name: &str) -> Result<&str, TokenRejection> {
-        match self.required(name)? {
-            Value::String(text) if !text.is_empty() => Ok(text),
-            _ => Err(TokenRejection::ClaimMalformed(name.to_owned())),
+        self.text_at(&[name])
+    }
+
+    /// The same, inside claims that are objects.
+    pub(crate) fn text_at(&self, path: &[&str]) -> Result<&str, TokenRejection> {
+        let missing = || TokenRejection::ClaimMissing(path.join("."));
+        self.find_text(path)?.ok_or_else(missing)
+    }
+
+    /// The same, where it may be absent.
+    pub(crate) fn find_text(&self, path: &[&str]) -> Result<Option<&str>, TokenRejection> {
+        let malformed = || TokenRejection::ClaimMalformed(path.join("."));
+        let Some((last, objects)) = path.split_last() else {
+            return Ok(None);
+        };
+        let mut object = &self.0;
+        for name in objects {
+            match object.get(*name) {
+                None => return Ok(None),
+                Some(Value::Object(inner)) => object = inner,
+                Some(_) => return Err(malformed()),
+            }
+        }
+        match object.get(*last) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+            Some(_) => Err(malformed()),
         }
     }
 

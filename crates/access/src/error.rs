@@ -28,6 +28,9 @@ pub enum AccessError {
     /// An operator has stopped this.
     #[error("{0}")]
     Suspended(Suspended),
+    /// What was to be set going again is not stopped.
+    #[error("that is not suspended")]
+    NotSuspended,
     /// More was asked for than the quota allows.
     #[error("the quota {quota} is used up")]
     QuotaExceeded {
@@ -60,8 +63,8 @@ pub enum CallerRejection {
     /// The call has none.
     #[error("the call has no authorization metadata, and its connection no client certificate")]
     Missing,
-    /// They are not of the form `Bearer tokend_<key id>_<secret>`.
-    #[error("authorization must be 'Bearer' and an API key")]
+    /// They are not of the form `Bearer tokend_<key id>_<secret>` or `Bearer <JWT>`.
+    #[error("authorization must be 'Bearer' and an API key or a JWT")]
     Malformed,
     /// The client certificate of the connection has run out since it was made.
     #[error("the client certificate has expired; connect again with a new one")]
@@ -69,6 +72,15 @@ pub enum CallerRejection {
     /// They are not, or no longer, good.
     #[error("the API key is not accepted")]
     Refused,
+    /// The JWT is not accepted; the reason is in this server's log.
+    #[error("the token is not accepted")]
+    TokenRefused,
+    /// The JWT is right, and ran out.
+    #[error("the token is expired")]
+    TokenExpired,
+    /// Whether the JWT is right cannot be found out now; asking again later helps.
+    #[error("the token cannot be checked at the moment")]
+    Unavailable,
 }
 
 /// Why an app user's token is not accepted.
@@ -92,6 +104,9 @@ pub enum TokenRejection {
     /// No issuer of this name is trusted in the workspace.
     #[error("the token's issuer is not trusted here")]
     UnknownIssuer,
+    /// Its issuer is trusted for other callers' users only.
+    #[error("the token's issuer is not trusted for users of this caller")]
+    IssuerNotForCaller,
     /// Its algorithm is not among those of its issuer.
     #[error("the token's algorithm is not allowed for its issuer")]
     AlgorithmNotAllowed,
@@ -119,9 +134,32 @@ pub enum TokenRejection {
     /// A claim is of another type than it must be.
     #[error("the token's claim {0} is of the wrong type")]
     ClaimMalformed(String),
+    /// Its `sub` is not the service account that it was made for.
+    #[error("the token's claims sub and kubernetes.io name different service accounts")]
+    ClaimsDisagree,
+    /// The Kubernetes API server says no: such as after its pod was deleted.
+    #[error("the API server does not confirm the token")]
+    NotConfirmed,
+    /// The Kubernetes API server does not answer; asking again later helps.
+    #[error("the API server does not review tokens at the moment")]
+    ReviewUnavailable,
     /// The claim that names the user cannot be a user's id.
     #[error("{0}")]
     UserIdInvalid(InvalidId),
+}
+
+impl CallerRejection {
+    /// Whether the same credentials may be accepted a little later.
+    pub fn is_transient(self) -> bool {
+        self == Self::Unavailable
+    }
+}
+
+impl TokenRejection {
+    /// Whether the same token may be accepted a little later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::KeysUnavailable | Self::ReviewUnavailable)
+    }
 }
 
 impl From<CallerRejection> for AccessError {

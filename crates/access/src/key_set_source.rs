@@ -1,16 +1,21 @@
 //! Fetches an issuer's keys and keeps them: through an outage, and up to date when keys rotate.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, DecodingKey};
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::Url;
 use serde::Deserialize;
 use tokend_model::{Timestamp, ports::Clock};
 use tokio::sync::Mutex;
 
-use crate::{TokenRejection, issuer::safe_url, key_set::KeySet};
+use crate::{
+    TokenRejection,
+    issuer::safe_url,
+    issuer_http::{self, IssuerHttp},
+    key_set::KeySet,
+};
 
 /// How key sets are fetched and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +42,7 @@ impl Default for KeySetOptions {
 }
 
 /// Where an issuer's keys are.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum KeySetLocation {
     /// Right there.
     KeySet(Url),
@@ -45,15 +50,19 @@ pub(crate) enum KeySetLocation {
     Discovery { issuer: String, url: Url },
 }
 
+/// Without the query, which may hold a secret.
+impl fmt::Debug for KeySetLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::KeySet(url) | Self::Discovery { url, .. }) = self;
+        write!(f, "{}{}", url.origin().ascii_serialization(), url.path())
+    }
+}
+
 /// Why keys were not fetched, for the log.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error(transparent)]
-    Request(#[from] reqwest::Error),
-    #[error("the answer has status {0}")]
-    Status(u16),
-    #[error("the answer is too long")]
-    TooLong,
+    Http(#[from] issuer_http::FetchError),
     #[error("the discovery document is not one of this issuer, or names no safe jwks_uri")]
     Discovery,
     #[error("the answer has no key that is usable for signatures")]
@@ -63,7 +72,7 @@ enum FetchError {
 /// The keys of one issuer.
 pub(crate) struct KeySetSource {
     location: KeySetLocation,
-    http: Client,
+    http: Arc<IssuerHttp>,
     clock: Arc<dyn Clock>,
     options: KeySetOptions,
     known: ArcSwapOption<Known>,
@@ -81,20 +90,10 @@ struct Fetch {
     succeeded: bool,
 }
 
-/// The HTTP client for key sets: follows no redirect, so that an answer comes from where the operator said.
-pub(crate) fn http_client(options: &KeySetOptions) -> Result<Client, reqwest::Error> {
-    // Fails only where a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .redirect(Policy::none())
-        .timeout(options.timeout)
-        .build()
-}
-
 impl KeySetSource {
     pub(crate) fn new(
         location: KeySetLocation,
-        http: Client,
+        http: Arc<IssuerHttp>,
         clock: Arc<dyn Clock>,
         options: KeySetOptions,
     ) -> Self {
@@ -195,26 +194,11 @@ impl KeySetSource {
         let url = match &self.location {
             KeySetLocation::KeySet(url) => url.clone(),
             KeySetLocation::Discovery { issuer, url } => {
-                let document = self.get(url.clone()).await?;
+                let document = self.http.get(url.clone()).await?;
                 discovered(&document, issuer, url).ok_or(FetchError::Discovery)?
             }
         };
-        KeySet::parse(&self.get(url).await?).ok_or(FetchError::NoKeys)
-    }
-
-    async fn get(&self, url: Url) -> Result<Vec<u8>, FetchError> {
-        let mut response = self.http.get(url).send().await?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > self.options.max_bytes {
-                return Err(FetchError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        KeySet::parse(&self.http.get(url).await?).ok_or(FetchError::NoKeys)
     }
 }
 
@@ -237,4 +221,23 @@ fn discovered(document: &[u8], issuer: &str, from: &Url) -> Option<Url> {
 pub(crate) fn is_within(then: Timestamp, now: Timestamp, span: Duration) -> bool {
     let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
     (TimeDelta::zero()..span).contains(&(now - then))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_query_is_shown() {
+        // Nothing listens there.
+        let url: Url = "http://127.0.0.1:1/jwks?key=hidden".parse().unwrap();
+        let shown = format!("{:?}", KeySetLocation::KeySet(url.clone()));
+        assert_eq!(shown, "http://127.0.0.1:1/jwks");
+
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let error = reqwest::get(url).await.unwrap_err();
+        assert!(format!("{error} {error:?}").contains("hidden"), "{error}");
+        let error = issuer_http::FetchError::from(error);
+        assert!(!format!("{error} {error:?}").contains("hidden"), "{error}");
+    }
 }

@@ -1,22 +1,298 @@
-//! What operators have stopped.
+//! What operators have stopped: kept in memory, so that asking costs nothing and goes on while the database is away.
 
-use tokend_model::WorkspaceName;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use tokend_model::{
+    WorkspaceName,
+    ports::{self, CallerRole, NewSuspension, StorageError, Suspendable, Suspension},
+};
 
 use crate::{Action, Caller, Suspended};
 
 /// What operators have stopped, as this replica knows it.
+pub struct Suspensions {
+    store: Arc<dyn ports::Suspensions>,
+    known: ArcSwap<HashMap<WorkspaceName, Stopped>>,
+}
+
+/// What is stopped in a workspace.
 #[derive(Default)]
-pub struct Suspensions {}
+struct Stopped {
+    everything: bool,
+    callers: HashSet<String>,
+    integration_types: HashSet<String>,
+}
 
 impl Suspensions {
+    /// Nothing is known yet: see [`Suspensions::reload`].
+    pub fn new(store: Arc<dyn ports::Suspensions>) -> Self {
+        Self {
+            store,
+            known: ArcSwap::default(),
+        }
+    }
+
+    /// Reads what is stopped. Where that fails, what was known stays in force.
+    pub async fn reload(&self) -> Result<(), StorageError> {
+        let mut known: HashMap<WorkspaceName, Stopped> = HashMap::new();
+        for suspension in self.store.all_suspensions().await? {
+            let stopped = known.entry(suspension.workspace).or_default();
+            match suspension.subject {
+                Suspendable::Workspace => stopped.everything = true,
+                Suspendable::Caller(name) => drop(stopped.callers.insert(name)),
+                Suspendable::IntegrationType(name) => {
+                    stopped.integration_types.insert(name.to_string());
+                }
+            }
+        }
+        self.known.store(Arc::new(known));
+        Ok(())
+    }
+
+    /// Stops something, here at once; answers what stops it now.
+    pub async fn suspend(&self, new: &NewSuspension) -> Result<Suspension, StorageError> {
+        let suspension = self.store.suspend(new).await?;
+        self.reload_at_once().await;
+        Ok(suspension)
+    }
+
+    /// Sets something going again, here at once; answers what stopped it. `None`: nothing did.
+    pub async fn resume(
+        &self,
+        workspace: &WorkspaceName,
+        subject: &Suspendable,
+    ) -> Result<Option<Suspension>, StorageError> {
+        let suspension = self.store.resume(workspace, subject).await?;
+        self.reload_at_once().await;
+        Ok(suspension)
+    }
+
+    /// What is stopped in a workspace, the newest first.
+    pub async fn list(&self, workspace: &WorkspaceName) -> Result<Vec<Suspension>, StorageError> {
+        self.store.suspensions(workspace).await
+    }
+
     /// Whether the caller is stopped, or for what is no administration the integration type or the workspace.
+    /// Disconnecting is refused to a stopped caller alone: it takes nothing out.
     pub fn find(
         &self,
-        _caller: &Caller,
-        _workspace: &WorkspaceName,
-        _integration_type: &str,
-        _action: Action,
+        caller: &Caller,
+        workspace: &WorkspaceName,
+        integration_type: &str,
+        action: Action,
     ) -> Option<Suspended> {
-        None
+        let known = self.known.load();
+        if known.is_empty() {
+            return None;
+        }
+        // Whoever looks after the workspace that it belongs to stops it everywhere.
+        let stopped_in = |workspace| {
+            let stopped: Option<&Stopped> = known.get(workspace);
+            stopped.is_some_and(|stopped| stopped.callers.contains(&caller.name))
+        };
+        if stopped_in(workspace) || stopped_in(&caller.workspace) {
+            return Some(Suspended::Caller);
+        }
+        let by_operator =
+            action == Action::ReadMetadata && caller.role == Some(CallerRole::Operator);
+        if action.is_administrative() || action == Action::Disconnect || by_operator {
+            return None;
+        }
+        known.get(workspace)?.stops(integration_type, action)
+    }
+
+    /// Whether nothing may be connected under an integration type now, whoever completes it.
+    pub fn find_for_connecting(
+        &self,
+        workspace: &WorkspaceName,
+        integration_type: &str,
+    ) -> Option<Suspended> {
+        let known = self.known.load();
+        known
+            .get(workspace)?
+            .stops(integration_type, Action::Connect)
+    }
+
+    /// What was changed is stored: a failure to read it back is made up for by the next reading.
+    async fn reload_at_once(&self) {
+        if let Err(error) = self.reload().await {
+            tracing::warn!(%error, "a change of what is stopped is in force here with the next reading");
+        }
+    }
+}
+
+impl Stopped {
+    fn stops(&self, integration_type: &str, action: Action) -> Option<Suspended> {
+        let takes_out = action.is_vend() || action == Action::Connect;
+        if self.everything {
+            return Some(Suspended::Workspace);
+        }
+        (takes_out && self.integration_types.contains(integration_type))
+            .then_some(Suspended::IntegrationType)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use tokend_model::{IntegrationTypeName, Timestamp};
+
+    use super::*;
+    use crate::{ACTIONS, CallerKind, OtherWorkspaces};
+
+    /// A database that can be away.
+    #[derive(Default)]
+    struct Table(Mutex<Option<Vec<Suspension>>>);
+
+    #[async_trait]
+    impl ports::Suspensions for Table {
+        async fn all_suspensions(&self) -> Result<Vec<Suspension>, StorageError> {
+            let rows = self.0.lock().unwrap().clone();
+            rows.ok_or_else(|| StorageError::Unavailable("away".into()))
+        }
+
+        async fn suspensions(
+            &self,
+            workspace: &WorkspaceName,
+        ) -> Result<Vec<Suspension>, StorageError> {
+            let mut rows = self.all_suspensions().await?;
+            rows.retain(|row| row.workspace == *workspace);
+            Ok(rows)
+        }
+
+        async fn suspend(&self, new: &NewSuspension) -> Result<Suspension, StorageError> {
+            let row = Suspension {
+                workspace: new.workspace.clone(),
+                subject: new.subject.clone(),
+                comment: new.comment.clone(),
+                suspended_by: new.suspended_by.clone(),
+                create_time: Timestamp::MIN_UTC,
+            };
+            self.0
+                .lock()
+                .unwrap()
+                .get_or_insert_default()
+                .push(row.clone());
+            Ok(row)
+        }
+
+        async fn resume(
+            &self,
+            _workspace: &WorkspaceName,
+            subject: &Suspendable,
+        ) -> Result<Option<Suspension>, StorageError> {
+            let mut rows = self.0.lock().unwrap();
+            let rows = rows.get_or_insert_default();
+            let place = rows.iter().position(|row| row.subject == *subject);
+            Ok(place.map(|place| rows.remove(place)))
+        }
+    }
+
+    fn workspace(name: &str) -> WorkspaceName {
+        WorkspaceName::new(name).unwrap()
+    }
+
+    fn caller(name: &str, role: CallerRole) -> Caller {
+        Caller {
+            name: name.to_owned(),
+            workspace: workspace("home"),
+            other_workspaces: OtherWorkspaces::All,
+            role: Some(role),
+            kind: CallerKind::Loopback,
+            expire_time: None,
+        }
+    }
+
+    async fn stopping(subject: Suspendable) -> Suspensions {
+        let suspensions = Suspensions::new(Arc::new(Table::default()));
+        let new = NewSuspension {
+            workspace: workspace("home"),
+            subject,
+            comment: String::new(),
+            suspended_by: "ops".to_owned(),
+        };
+        suspensions.suspend(&new).await.unwrap();
+        suspensions
+    }
+
+    /// Which actions are stopped, for a caller and for another workspace.
+    fn stopped(suspensions: &Suspensions, caller: &Caller, at: &str) -> Vec<Action> {
+        let find = |action| suspensions.find(caller, &workspace(at), "crm", action);
+        let actions = ACTIONS.into_iter();
+        actions.filter(|action| find(*action).is_some()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_stopped_caller_can_do_nothing_anywhere_and_others_everything() {
+        let suspensions = stopping(Suspendable::Caller("billing".to_owned())).await;
+        let billing = caller("billing", CallerRole::Operator);
+        for at in ["home", "elsewhere"] {
+            assert_eq!(stopped(&suspensions, &billing, at), ACTIONS);
+        }
+        for name in ["billin", "billing2", "Billing", ""] {
+            let other = caller(name, CallerRole::Backend);
+            assert_eq!(stopped(&suspensions, &other, "home"), [], "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stopped_type_is_neither_vended_nor_connected() {
+        let crm = IntegrationTypeName::new("crm").unwrap();
+        let suspensions = stopping(Suspendable::IntegrationType(crm.clone())).await;
+        let backend = caller("billing", CallerRole::Backend);
+        let taken_out = [Action::Vend, Action::VendForUser, Action::Connect];
+        assert_eq!(stopped(&suspensions, &backend, "home"), taken_out);
+        assert_eq!(stopped(&suspensions, &backend, "elsewhere"), []);
+        let mail = suspensions.find(&backend, &workspace("home"), "mail", Action::Vend);
+        assert_eq!(mail, None);
+        let connecting = |name| suspensions.find_for_connecting(&workspace("home"), name);
+        assert_eq!(connecting("crm"), Some(Suspended::IntegrationType));
+        assert_eq!(connecting("mail"), None);
+
+        let subject = Suspendable::IntegrationType(crm);
+        let resumed = suspensions.resume(&workspace("home"), &subject).await;
+        assert!(resumed.unwrap().is_some());
+        assert_eq!(stopped(&suspensions, &backend, "home"), []);
+    }
+
+    #[tokio::test]
+    async fn in_a_stopped_workspace_operators_go_on_and_users_may_leave() {
+        let suspensions = stopping(Suspendable::Workspace).await;
+        let backend = caller("billing", CallerRole::Backend);
+        let used = [
+            Action::Vend,
+            Action::VendForUser,
+            Action::Connect,
+            Action::ReadMetadata,
+        ];
+        assert_eq!(stopped(&suspensions, &backend, "home"), used);
+        assert_eq!(stopped(&suspensions, &backend, "elsewhere"), []);
+        let operator = caller("ops", CallerRole::Operator);
+        assert_eq!(stopped(&suspensions, &operator, "home"), used[..3]);
+    }
+
+    #[tokio::test]
+    async fn while_the_database_is_away_what_was_stopped_stays_so() {
+        let table = Arc::new(Table::default());
+        let suspensions = Suspensions::new(table.clone());
+        assert!(suspensions.reload().await.is_err());
+        let new = NewSuspension {
+            workspace: workspace("home"),
+            subject: Suspendable::Workspace,
+            comment: String::new(),
+            suspended_by: "ops".to_owned(),
+        };
+        suspensions.suspend(&new).await.unwrap();
+        *table.0.lock().unwrap() = None;
+        assert!(suspensions.reload().await.is_err());
+        let backend = caller("billing", CallerRole::Backend);
+        let found = suspensions.find(&backend, &workspace("home"), "crm", Action::Vend);
+        assert_eq!(found, Some(Suspended::Workspace));
     }
 }

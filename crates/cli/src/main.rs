@@ -1,6 +1,7 @@
 //! `tokend`: the server and the tools around it, in one binary. Data goes to stdout, everything else to stderr.
 
 mod adopt_database;
+mod audit;
 mod callers;
 mod connect;
 mod connections;
@@ -13,9 +14,12 @@ mod hint;
 mod keys;
 mod migrate;
 mod output;
+mod policy;
 mod remote;
+mod revocations;
 mod serve;
 mod stats;
+mod suspend;
 mod types;
 mod users;
 
@@ -60,11 +64,28 @@ enum Command {
     /// Connected accounts.
     #[command(subcommand)]
     Connections(connections::Command),
+    /// What callers may do, and why: check policies, have access explained.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Stop a caller, an integration type or the workspace, on all replicas within 5 s. Nothing is lost meanwhile.
+    Suspend(suspend::SuspendArgs),
+    /// Set going again what was stopped.
+    Resume(suspend::ResumeArgs),
+    /// What is stopped.
+    Suspensions(suspend::ListArgs),
+    /// Revoke all connections of an integration type, here and at the provider, as a job.
+    RevokeAll(revocations::RevokeAllArgs),
+    /// Bulk revocations: how far they are, and stopping them.
+    #[command(subcommand)]
+    Revocations(revocations::Command),
     /// How much there is: connectors, connections, users, uses.
     Stats(stats::Args),
     /// What is stored about an app user, and its end.
     #[command(subcommand)]
     Users(users::Command),
+    /// The audit trail: who did what, and whether it is as it was written.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Code with the names of this installation's integration types and connectors.
     #[command(subcommand)]
     Types(types::Command),
@@ -75,6 +96,12 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(error) = refused(&cli) {
         error.exit();
+    }
+    // These two have secrets in memory; nothing of it is to be seen from outside.
+    if matches!(cli.command, Command::Serve | Command::Demo(_))
+        && let Err(error) = tokend_server::keep_secrets_in()
+    {
+        eprintln!("tokend: {error}");
     }
     let config = cli.config.as_deref();
     let result = match cli.command {
@@ -88,8 +115,15 @@ async fn main() -> ExitCode {
         Command::Connect(args) => connect::run(args).await,
         Command::Get(args) => get::run(args).await,
         Command::Connections(command) => connections::run(command).await,
+        Command::Policy(command) => policy::run(config, command).await,
+        Command::Suspend(args) => suspend::suspend(args).await,
+        Command::Resume(args) => suspend::resume(args).await,
+        Command::Suspensions(args) => suspend::list(args).await,
+        Command::RevokeAll(args) => revocations::revoke_all(args).await,
+        Command::Revocations(command) => revocations::run(command).await,
         Command::Stats(args) => stats::run(args).await,
         Command::Users(command) => users::run(command).await,
+        Command::Audit(command) => audit::run(config, command).await,
         Command::Types(command) => types::run(command).await,
     };
     match result {

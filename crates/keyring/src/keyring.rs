@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     key::Key,
     key_file::{KeyFileError, is_readable_by_others},
+    mac::{MacKey, MacPurpose},
     seal::{self, OpenError, SealContext, SealError},
 };
 
@@ -91,11 +92,21 @@ impl Keyring {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let id = seal::key_id_of(sealed).ok_or(OpenError::Malformed)?;
-        let key = std::iter::once(&self.primary)
-            .chain(&self.others)
-            .find(|key| key.id == id)
+        let key = self
+            .key(id)
             .ok_or_else(|| OpenError::UnknownKey(id.to_owned()))?;
         seal::open(key, context, sealed)
+    }
+
+    /// A key derived from the one with that id, to authenticate with; `None` if there is none with that id.
+    pub fn mac_key(&self, id: &str, purpose: MacPurpose) -> Option<MacKey> {
+        MacKey::derive(self.key(id)?, purpose)
+    }
+
+    fn key(&self, id: &str) -> Option<&Key> {
+        std::iter::once(&self.primary)
+            .chain(&self.others)
+            .find(|key| key.id == id)
     }
 }
 

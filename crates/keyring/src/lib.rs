@@ -6,9 +6,11 @@
 mod key;
 mod key_file;
 mod keyring;
+mod mac;
 mod record;
 mod seal;
 
 pub use key_file::{KeyFileError, generate_key_file, generate_key_line};
 pub use keyring::{KeyFile, Keyring};
+pub use mac::{MacKey, MacPurpose};
 pub use seal::{OpenError, SealContext, SealError, key_id_of};

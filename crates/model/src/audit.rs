@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use crate::{Generation, Timestamp, WorkspaceName};
 
 /// One thing that was done, refused or tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AuditEvent {
+    /// Its own name (UUIDv7): an event that two sinks have taken is the same one.
+    pub id: String,
     /// When.
     pub time: Timestamp,
     /// Where.
@@ -32,7 +34,7 @@ pub struct AuditEvent {
 }
 
 /// Who did something, and from where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AuditActor {
     /// The caller's name; `system` for the server itself.
     pub caller: String,
@@ -51,7 +53,7 @@ pub struct AuditActor {
 }
 
 /// What something was done to; what does not apply is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct AuditSubject {
     /// The integration type.
     pub integration_type: String,
@@ -125,9 +127,44 @@ pub enum AuditAction {
     AuditRead,
     /// Access was explained.
     AccessExplain,
+    /// The audit trail itself was begun, continued, mended or shortened.
+    AuditTrail,
 }
 
 impl AuditAction {
+    /// All of them.
+    const ALL: [Self; 24] = [
+        Self::Vend,
+        Self::Refresh,
+        Self::AuthorizationStart,
+        Self::AuthorizationComplete,
+        Self::ConnectionRevoke,
+        Self::ConnectionDelete,
+        Self::ConnectionImport,
+        Self::ConnectionUpdate,
+        Self::StaticCredentialSet,
+        Self::ConnectorCreate,
+        Self::ConnectorUpdate,
+        Self::ConnectorDelete,
+        Self::UserDataExport,
+        Self::UserErase,
+        Self::KeysRotate,
+        Self::MetadataRead,
+        Self::Authentication,
+        Self::Suspension,
+        Self::BulkRevocation,
+        Self::CallerChange,
+        Self::PolicyChange,
+        Self::AuditRead,
+        Self::AccessExplain,
+        Self::AuditTrail,
+    ];
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+
     /// Its name, as the contract has it after `AUDIT_ACTION_`.
     pub fn name(self) -> &'static str {
         match self {
@@ -154,6 +191,7 @@ impl AuditAction {
             Self::PolicyChange => "POLICY_CHANGE",
             Self::AuditRead => "AUDIT_READ",
             Self::AccessExplain => "ACCESS_EXPLAIN",
+            Self::AuditTrail => "AUDIT_TRAIL",
         }
     }
 }

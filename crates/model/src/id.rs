@@ -91,6 +91,14 @@ name_type!(
 );
 
 name_type!(
+    /// The id of a bulk revocation, made by tokend: `bulk_` and a time-ordered number.
+    BulkRevocationId,
+    "a bulk revocation id",
+    "'bulk_' followed by 1 to 58 characters of a-z and 0-9",
+    |text| text.strip_prefix("bulk_").is_some_and(|rest| is_slug(rest, b"") && rest.len() <= 58)
+);
+
+name_type!(
     /// The end user on whose behalf a caller asks, as the app's own JWT names it.
     AppUserId,
     "an app user id",
@@ -136,6 +144,13 @@ impl ConnectionId {
     /// The id for a new connection; `number` should be time-ordered (UUIDv7).
     pub fn from_uuid(number: uuid::Uuid) -> Self {
         Self(format!("conn_{}", number.simple()))
+    }
+}
+
+impl BulkRevocationId {
+    /// The id for a new bulk revocation; `number` should be time-ordered (UUIDv7).
+    pub fn from_uuid(number: uuid::Uuid) -> Self {
+        Self(format!("bulk_{}", number.simple()))
     }
 }
 

@@ -29,8 +29,8 @@ pub use connection::{
 pub use connector::{AccountChange, Connector, ConnectorChange, ConnectorKind};
 pub use credential::{Credential, CredentialSource, Expiry, Generation};
 pub use id::{
-    AppUserId, AuthorizationId, ConnectionId, ConnectorId, IntegrationTypeName, InvalidId, Label,
-    WorkspaceName,
+    AppUserId, AuthorizationId, BulkRevocationId, ConnectionId, ConnectorId, IntegrationTypeName,
+    InvalidId, Label, WorkspaceName,
 };
 pub use integration_type::{
     ApiFacts, Capabilities, ConnectionConfig, ConnectionConfigField, GrantType, IntegrationType,

@@ -3,8 +3,10 @@
 //! Every method that names rows takes their workspace, and no method returns rows of another.
 
 mod api_keys;
+mod audit_trail;
 mod authorization_server;
 mod authorizations;
+mod bulk_revocations;
 mod catalogue;
 mod changes;
 mod connections;
@@ -16,15 +18,23 @@ mod refreshes;
 mod renewals;
 mod staged_imports;
 mod statistics;
+mod suspensions;
 
 use crate::Timestamp;
 
 pub use api_keys::{ApiKeyRecord, ApiKeys, CallerRole};
+pub use audit_trail::{
+    AuditAnchor, AuditFilter, AuditPlace, AuditSeal, AuditTrail, SealedAuditRecord,
+    StoredAuditRecord,
+};
 pub use authorization_server::{
     AuthorizationServer, AuthorizeUrl, DeviceAnswer, DeviceAuthorization, DiscoveryFailure,
     Identified, InvalidRegistration, Registration, UnusableRegistration,
 };
 pub use authorizations::{Authorizations, ReturnedState};
+pub use bulk_revocations::{
+    BulkRevocation, BulkRevocationState, BulkRevocations, NewBulkRevocation, Progress,
+};
 pub use catalogue::{Catalogue, InvalidDefinition};
 pub use changes::{Change, ChangedSubject, Changes, ChangesSeen};
 pub use connections::{Connections, Ended, Imported, KeptGeneration, NewConnection, NewSibling};
@@ -39,6 +49,7 @@ pub use refreshes::{
 pub use renewals::{DueRenewal, Renewals, Share};
 pub use staged_imports::StagedImports;
 pub use statistics::{ConnectionCount, Counts, Statistics};
+pub use suspensions::{NewSuspension, Suspendable, Suspension, Suspensions};
 
 /// Tells the time; the real one lives at the edge.
 pub trait Clock: Send + Sync {

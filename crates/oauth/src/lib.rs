@@ -17,6 +17,8 @@ mod device;
 mod discovery;
 mod egress;
 mod failure;
+#[doc(hidden)]
+pub mod fuzzing;
 mod grant;
 mod http_client;
 mod identity;

@@ -12,7 +12,8 @@ use tokend_access::{
 };
 use tokend_api::{USER_TOKEN_METADATA, WORKSPACE_METADATA};
 use tokend_model::{
-    AppUserId, AuditAction, ConnectorId, IntegrationTypeName, WorkspaceName, ports::Clock,
+    AppUserId, AuditAction, AuthorizationId, ConnectorId, Generation, IntegrationTypeName,
+    WorkspaceName, ports::Clock,
 };
 use tokend_vending::{Error, Target, Vending};
 use tonic::{Extensions, metadata::MetadataMap};
@@ -137,7 +138,10 @@ impl Admission {
         metadata: &MetadataMap,
     ) -> Result<Call, Failure> {
         let verified = match text(metadata, USER_TOKEN_METADATA)? {
-            Some(token) => self.app_users.verify(&call.workspace, token).await,
+            Some(token) => {
+                let caller = &call.caller.name;
+                self.app_users.verify(&call.workspace, caller, token).await
+            }
             None => Err(TokenRejection::Missing.into()),
         };
         match verified {
@@ -174,39 +178,13 @@ impl Admission {
 
     fn judge(&self, admitted: &mut Admitted, ask: &Ask<'_>) -> Result<(), AccessError> {
         let call = admitted.call.clone();
-        let not_allowed = || AccessError::NotAllowed {
-            caller: call.caller.name.clone(),
-            action: ask.action,
-            workspace: call.workspace.clone(),
-        };
-        if !call.caller.may_use(&call.workspace) {
-            return Err(not_allowed());
-        }
         let named = admitted.integration_type.as_str();
-        let stopped = self
-            .suspensions
-            .find(&call.caller, &call.workspace, named, ask.action);
-        if let Some(stopped) = stopped {
-            return Err(AccessError::Suspended(stopped));
-        }
-        let owner = call.app_user.as_ref().map(|user| &user.id);
-        let decision = self.policy.decide(&AccessRequest {
-            caller: &call.caller,
-            action: ask.action,
-            workspace: &call.workspace,
-            resource: Resource {
-                integration_type: named,
-                connector_id: ask.connector_id,
-                owner: owner.filter(|_| ask.action != Action::Vend),
-                label: ask.label,
-            },
-            scopes: ask.scopes,
-            app_user: call.app_user.as_ref(),
-        });
+        self.barrier(&call, ask, named)?;
+        let decision = self.policy.decide(&question(&call, ask, named));
         let allowed = decision.allowed;
         admitted.decision = decision;
         if !allowed {
-            return Err(not_allowed());
+            return Err(not_allowed(&call, ask));
         }
         if ask.action.is_vend() {
             self.quotas.take_vend(&call.caller, &call.workspace)?;
@@ -214,20 +192,68 @@ impl Admission {
         Ok(())
     }
 
-    /// Counts the connection that a token is asked of.
-    pub(crate) fn count(&self, admitted: &Admitted, target: &Target) -> Result<(), Failure> {
+    /// What keeps a call out whatever the policies say: the wall between workspaces, and what operators have stopped.
+    pub(crate) fn barrier(
+        &self,
+        call: &Call,
+        ask: &Ask<'_>,
+        integration_type: &str,
+    ) -> Result<(), AccessError> {
+        if !call.caller.may_use(&call.workspace) {
+            return Err(not_allowed(call, ask));
+        }
+        let stopped =
+            self.suspensions
+                .find(&call.caller, &call.workspace, integration_type, ask.action);
+        stopped.map_or(Ok(()), |stopped| Err(AccessError::Suspended(stopped)))
+    }
+
+    /// The connector of an attempt to connect; empty if there is no such attempt, or the caller may not ask.
+    pub(crate) async fn connector_of(
+        &self,
+        call: &Call,
+        authorization_id: &str,
+    ) -> Result<String, Failure> {
+        let Ok(id) = AuthorizationId::new(authorization_id) else {
+            return Ok(String::new());
+        };
+        if !call.caller.may_use(&call.workspace) {
+            return Ok(String::new());
+        }
+        match self.vending.authorization(&call.workspace, &id).await {
+            Ok(authorization) => Ok(authorization.connector_id.to_string()),
+            Err(Error::AuthorizationNotFound) => Ok(String::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Counts the connection that a token is asked of, and the generation of it that is said to be rejected.
+    pub(crate) fn count(
+        &self,
+        admitted: &Admitted,
+        target: &Target,
+        rejected: Option<Generation>,
+    ) -> Result<(), Failure> {
         let mut hasher = DefaultHasher::new();
         target.hash(&mut hasher);
         let Call {
             caller, workspace, ..
         } = &*admitted.call;
-        self.quotas
-            .take_connection(caller, workspace, hasher.finish())?;
+        let connection = hasher.finish();
+        self.quotas.take_connection(caller, workspace, connection)?;
+        if let Some(Generation(generation)) = rejected {
+            self.quotas
+                .take_rejection(caller, workspace, connection, generation)?;
+        }
         Ok(())
     }
 
     /// The integration type that a request is about: the one it names, or that of the connector it names.
-    async fn integration_type(&self, call: &Call, ask: &Ask<'_>) -> Result<String, Failure> {
+    pub(crate) async fn integration_type(
+        &self,
+        call: &Call,
+        ask: &Ask<'_>,
+    ) -> Result<String, Failure> {
         if !ask.integration_type.is_empty() {
             return Ok(match IntegrationTypeName::new(ask.integration_type) {
                 Ok(name) => self
@@ -253,7 +279,38 @@ impl Admission {
     }
 }
 
-fn text<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<Option<&'a str>, Error> {
+/// What the policies are asked about a call.
+pub(crate) fn question<'a>(
+    call: &'a Call,
+    ask: &Ask<'a>,
+    integration_type: &'a str,
+) -> AccessRequest<'a> {
+    let owner = call.app_user.as_ref().map(|user| &user.id);
+    AccessRequest {
+        caller: &call.caller,
+        action: ask.action,
+        workspace: &call.workspace,
+        resource: Resource {
+            integration_type,
+            connector_id: ask.connector_id,
+            owner: owner.filter(|_| ask.action != Action::Vend),
+            label: ask.label,
+        },
+        scopes: ask.scopes,
+        app_user: call.app_user.as_ref(),
+    }
+}
+
+fn not_allowed(call: &Call, ask: &Ask<'_>) -> AccessError {
+    AccessError::NotAllowed {
+        caller: call.caller.name.clone(),
+        action: ask.action,
+        workspace: call.workspace.clone(),
+    }
+}
+
+/// A metadata's value, which must be ASCII.
+pub(crate) fn text<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<Option<&'a str>, Error> {
     metadata
         .get(name)
         .map(|value| value.to_str())
@@ -262,7 +319,7 @@ fn text<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<Option<&'a 
 }
 
 /// The trace id of `traceparent` (W3C Trace Context section 3.2.2); empty if there is none.
-fn trace_id(metadata: &MetadataMap) -> &str {
+pub(crate) fn trace_id(metadata: &MetadataMap) -> &str {
     let parent = metadata.get("traceparent").and_then(|it| it.to_str().ok());
     parent
         .and_then(|parent| parent.split('-').nth(1))

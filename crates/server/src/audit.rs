@@ -1,66 +1,366 @@
 //! The audit trail: who asked for what, and what came of it. No token leaves without its record.
 
-use std::net::SocketAddr;
+mod counts;
+mod database;
+mod event;
+mod file;
+mod offline;
+mod record;
+#[cfg(test)]
+mod rig;
+mod sink;
+mod sync;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+mod verify;
+mod writer;
 
-use tokend_access::{AccessError, Action};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokend_access::{AccessError, PolicySummary};
+use tokend_keyring::Keyring;
+use tokend_model::{
+    AuditAction, AuditEvent, AuditOutcome, Timestamp, WorkspaceName,
+    ports::{
+        AuditFilter, AuditPlace, AuditSeal, AuditTrail, Clock, StorageError, StoredAuditRecord,
+    },
+};
 use tokend_vending::Vended;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::{
+    StartError,
     admission::{Admitted, Ask, Call},
+    config::{Audit as AuditConfig, AuditSink},
     failure::Failure,
 };
 
+use self::{
+    counts::Counts,
+    event::{actor, address, bounded, event, of_call, of_trail, reason},
+    file::{Lines, Place},
+    sink::{Health, QUEUE, Queue, Sink},
+    sync::Head,
+    writer::FirstOpened,
+};
+
+pub(crate) use self::record::{Record, Sealer};
+pub use self::{
+    file::LinesError,
+    offline::{OfflineAct, record_offline},
+    verify::{AuditFinding, AuditVerification, verify_audit_database, verify_audit_files},
+};
+
 /// Puts on record what is done.
-pub(crate) struct Audit {}
+pub(crate) struct Audit {
+    sinks: Vec<Sink>,
+    limit: Duration,
+    sealer: Arc<Sealer>,
+    trail: Arc<dyn AuditTrail>,
+    clock: Arc<dyn Clock>,
+    counts: Counts,
+    counted_since: Mutex<Timestamp>,
+    /// How far the file is on the disk.
+    head: Head,
+    file: String,
+    tasks: TaskTracker,
+}
 
 impl Audit {
+    /// Opens the sinks. One that hangs or is full is left aside for now; one that cannot ever be opened is an error.
+    pub(crate) async fn start(
+        config: &AuditConfig,
+        keyring: Arc<Keyring>,
+        trail: Arc<dyn AuditTrail>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let sealer = Arc::new(Sealer::new(keyring).ok_or(StartError::AuditKey)?);
+        let mut audit = Self {
+            sinks: Vec::new(),
+            limit: Duration::from_secs(config.sink_timeout_seconds),
+            counts: Counts::default(),
+            counted_since: Mutex::new(clock.now()),
+            head: Head::default(),
+            file: config.file.display().to_string(),
+            tasks: TaskTracker::new(),
+            sealer,
+            trail,
+            clock,
+        };
+        for kind in &config.sinks {
+            let health = Health::new(*kind);
+            let queue = match kind {
+                AuditSink::Database => Queue::Task(audit.spawn_database(health.clone())),
+                AuditSink::File => {
+                    let place = Place::Path(config.file.clone());
+                    audit.open_lines(place, config, health.clone()).await?
+                }
+                AuditSink::Stdout => {
+                    audit
+                        .open_lines(Place::Stdout, config, health.clone())
+                        .await?
+                }
+            };
+            audit.sinks.push(Sink { queue, health });
+        }
+        Ok(audit)
+    }
+
     /// A caller could not be authenticated.
     pub(crate) async fn unauthenticated(
         &self,
-        _error: &AccessError,
-        _peer: Option<SocketAddr>,
-        _trace_id: &str,
+        error: &AccessError,
+        peer: Option<SocketAddr>,
+        trace_id: &str,
     ) {
+        let workspace = WorkspaceName::default_workspace();
+        let mut event = self.denied(&workspace, error);
+        event.actor.peer_address = address(peer);
+        event.actor.trace_id = trace_id.to_owned();
+        self.record_refusal(event).await;
     }
 
     /// An app user could not be authenticated.
-    pub(crate) async fn user_unauthenticated(&self, _call: &Call, _error: &AccessError) {}
+    pub(crate) async fn user_unauthenticated(&self, call: &Call, error: &AccessError) {
+        let workspace = match call.caller.may_use(&call.workspace) {
+            true => &call.workspace,
+            false => &call.caller.workspace,
+        };
+        let mut event = self.denied(workspace, error);
+        event.actor = actor(call);
+        self.record_refusal(event).await;
+    }
 
     /// A call was refused.
     pub(crate) async fn refused(&self, admitted: &Admitted, ask: &Ask<'_>, error: &AccessError) {
-        let Call {
-            caller, workspace, ..
-        } = &*admitted.call;
-        let action: Action = ask.action;
-        tracing::info!(caller = %caller.name, %action, %workspace, %error, "a call was refused");
+        let failure = Failure::from(error.clone());
+        let mut event = of_call(self.clock.now(), admitted, Some(&failure));
+        event.scopes = ask.scopes.to_vec();
+        event
+            .details
+            .insert("action".to_owned(), ask.action.to_string());
+        if !ask.label.is_empty() {
+            event
+                .details
+                .insert("label".to_owned(), ask.label.to_owned());
+        }
+        self.record_refusal(event).await;
     }
 
     /// A token is about to be handed out; [`Failure::AuditUnavailable`] if that cannot be put on record.
     pub(crate) async fn vended(&self, admitted: &Admitted, vended: &Vended) -> Result<(), Failure> {
-        tracing::debug!(
-            caller = %admitted.call.caller.name,
-            connection = %vended.connection_id,
-            generation = vended.generation.0,
-            "a token was vended"
-        );
-        Ok(())
+        let mut event = of_call(self.clock.now(), admitted, None);
+        event.subject.connector_id = vended.connector_id.to_string();
+        event.subject.connection_id = vended.connection_id.to_string();
+        event.subject.generation = Some(vended.generation);
+        event.scopes = vended.scopes.clone();
+        event.token_fingerprint = self.sealer.fingerprint(vended.access_token.expose());
+        self.record(event).await
     }
 
     /// No token was handed out.
-    pub(crate) async fn not_vended(&self, _admitted: &Admitted, _failure: &Failure) {}
+    pub(crate) async fn not_vended(&self, admitted: &Admitted, failure: &Failure) {
+        let event = of_call(self.clock.now(), admitted, Some(failure));
+        self.record_refusal(event).await;
+    }
 
-    /// Something other than vending was done, or failed.
+    /// Something other than vending was done, or failed; `named` is what the request names and what was made.
     pub(crate) async fn done(
         &self,
-        _admitted: &Admitted,
-        _named: &[(&'static str, String)],
-        _failure: Option<&Failure>,
+        admitted: &Admitted,
+        named: &[(&'static str, String)],
+        failure: Option<&Failure>,
     ) -> Result<(), Failure> {
-        Ok(())
+        let mut event = of_call(self.clock.now(), admitted, failure);
+        let (actor, subject) = (&mut event.actor, &mut event.subject);
+        for (key, value) in named {
+            let field = match *key {
+                "integrationType" if !subject.integration_type.is_empty() => continue,
+                "integrationType" => &mut subject.integration_type,
+                "connectorId" => &mut subject.connector_id,
+                "connectionId" => &mut subject.connection_id,
+                "authorizationId" => &mut subject.authorization_id,
+                "appUserId" => &mut actor.app_user_id,
+                other => event.details.entry(other.to_owned()).or_default(),
+            };
+            field.clone_from(value);
+        }
+        self.record(event).await
     }
 
     /// Whether anything can be put on record now: to be asked before something is done that cannot be undone.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        Ok(())
+        match self.sinks.iter().any(|sink| sink.health.is_good()) {
+            true => Ok(()),
+            false => Err(Failure::AuditUnavailable),
+        }
+    }
+
+    /// What the database has of a workspace's trail.
+    pub(crate) async fn list(
+        &self,
+        workspace: &WorkspaceName,
+        filter: &AuditFilter,
+        after: Option<i64>,
+        limit: u64,
+    ) -> Result<Vec<StoredAuditRecord>, StorageError> {
+        self.trail.list(workspace, filter, after, limit).await
+    }
+
+    /// The policies in force changed.
+    pub(crate) async fn policy_changed(&self, policies: &PolicySummary) {
+        let details = [
+            ("revision", policies.revision.clone()),
+            ("policies", policies.count.to_string()),
+        ];
+        let mut event = of_trail(self.clock.now(), &details);
+        event.action = AuditAction::PolicyChange;
+        if self.record(event).await.is_err() {
+            tracing::error!("a change of the policies could not be put on record");
+        }
+    }
+
+    fn denied(&self, workspace: &WorkspaceName, error: &AccessError) -> AuditEvent {
+        let mut event = event(
+            self.clock.now(),
+            workspace,
+            AuditAction::Authentication,
+            AuditOutcome::Denied,
+        );
+        event.reason = reason(&error.clone().into());
+        event.details.insert("why".to_owned(), error.to_string());
+        event
+    }
+
+    /// What is refused stays refused, on record or not.
+    async fn record_refusal(&self, event: AuditEvent) {
+        if self.record(event).await.is_err() {
+            tracing::error!("a refusal could not be put on record");
+        }
+    }
+
+    /// Puts an event on record at the first sink that takes it, and in the database: at once, or as one of many alike.
+    async fn record(&self, event: AuditEvent) -> Result<(), Failure> {
+        let event = Arc::new(bounded(event));
+        let mut taken = None;
+        for sink in &self.sinks {
+            if sink.take(&event, self.limit).await {
+                taken = Some(sink.kind());
+                break;
+            }
+        }
+        if taken == Some(AuditSink::Database) {
+            return Ok(());
+        }
+        // Nobody makes the database write by being refused.
+        if event.outcome == AuditOutcome::Denied || counts::are_counted(event.action) {
+            if taken.is_some() {
+                self.counts.count(&event);
+            }
+        } else if self.append(&event).await {
+            return Ok(());
+        }
+        match taken {
+            Some(_) => Ok(()),
+            None => Err(Failure::AuditUnavailable),
+        }
+    }
+
+    async fn append(&self, event: &Arc<AuditEvent>) -> bool {
+        let seal: Arc<dyn AuditSeal> = self.sealer.clone();
+        let appended = self
+            .trail
+            .append(&event.workspace, vec![event.clone()], seal);
+        match timeout(self.limit, appended).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, id = event.id, "an administrative act is not on the database's trail");
+                false
+            }
+            Err(_) => {
+                tracing::warn!(
+                    id = event.id,
+                    "an administrative act may not be on the database's trail"
+                );
+                false
+            }
+        }
+    }
+
+    fn spawn_database(&self, health: Health) -> mpsc::Sender<sink::Order> {
+        let (queue, orders) = mpsc::channel(QUEUE);
+        let (trail, seal) = (self.trail.clone(), self.sealer.clone());
+        self.tasks.spawn(database::run(trail, seal, orders, health));
+        queue
+    }
+
+    async fn open_lines(
+        &self,
+        place: Place,
+        config: &AuditConfig,
+        health: Health,
+    ) -> Result<Queue, StartError> {
+        let head = match place {
+            Place::Path(_) => self.head.clone(),
+            Place::Stdout => Head::default(),
+        };
+        let unusable = |source: LinesError| StartError::AuditFile {
+            file: config.file.clone(),
+            source,
+        };
+        let lines = Lines::new(
+            place,
+            config.sync,
+            self.sealer.clone(),
+            self.clock.clone(),
+            head,
+        );
+        let started = lines.and_then(|lines| writer::start(lines, health.clone()));
+        let (queue, opened) = started.map_err(|error| unusable(error.into()))?;
+        match self.first_opened(opened).await {
+            Some(Err(error)) if error.is_lasting() => return Err(unusable(error)),
+            Some(Ok(Some(next))) => self.miss(&next).await,
+            Some(_) => {}
+            None => health.set_aside(&"it does not open"),
+        }
+        Ok(Queue::Thread(queue))
+    }
+
+    async fn first_opened(
+        &self,
+        opened: FirstOpened,
+    ) -> Option<Result<Option<AuditPlace>, LinesError>> {
+        timeout(self.limit, opened).await.ok()?.ok()
+    }
+
+    /// Says so if the chain had come further when it was last seen: somebody has cut off its end.
+    async fn miss(&self, next: &AuditPlace) {
+        let anchor = self.trail.anchor_of(&next.stream).await;
+        let Ok(Some(anchor)) = anchor else {
+            return;
+        };
+        if anchor.sequence < next.sequence - 1 {
+            return;
+        }
+        tracing::error!(
+            file = self.file,
+            "records are missing at the audit trail's end: it had come to {}",
+            anchor.sequence
+        );
+        let facts = [
+            ("event", "shortened".to_owned()),
+            ("stream", anchor.stream),
+            ("missingThrough", anchor.sequence.to_string()),
+            ("missingHash", anchor.hash),
+        ];
+        let told = Arc::new(of_trail(self.clock.now(), &facts));
+        self.append(&told).await;
     }
 }

@@ -13,6 +13,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize;
+use tokend_access::{Suspended, Suspensions};
 use tokend_model::{AuthorizationId, AuthorizationState, Connector, Secret};
 use tokend_vending::{CallbackOutcome, Error, ProviderCallback, Vending, binding_name};
 use tower_http::{limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer};
@@ -22,14 +23,16 @@ use url::Url;
 #[derive(Clone)]
 struct Pages {
     vending: Vending,
+    suspensions: Arc<Suspensions>,
     /// Whether browsers reach us by https, so that cookies may insist on it.
     https: bool,
 }
 
 /// The routes of the browser listener.
-pub(crate) fn routes(vending: Vending, public_url: &str) -> Router {
+pub(crate) fn routes(vending: Vending, suspensions: Arc<Suspensions>, public_url: &str) -> Router {
     let pages = Pages {
         vending,
+        suspensions,
         https: public_url.starts_with("https://"),
     };
     let header =
@@ -73,16 +76,16 @@ const LONGEST_VALUE: usize = 1024;
 
 /// The parameters a provider sends back: the standard's, and those that tell which account or instance it is.
 #[derive(Default)]
-struct CallbackQuery {
-    state: Option<String>,
-    code: Option<String>,
-    error: Option<String>,
+pub(crate) struct CallbackQuery {
+    pub(crate) state: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) error: Option<String>,
     others: BTreeMap<String, String>,
 }
 
 impl CallbackQuery {
     /// `None` if one of the standard's is there twice (RFC 6749 section 3.1).
-    fn read(pairs: Vec<(String, String)>) -> Option<Self> {
+    pub(crate) fn read(pairs: Vec<(String, String)>) -> Option<Self> {
         let mut query = Self::default();
         let mut repeated = Vec::new();
         for (name, value) in pairs {
@@ -171,6 +174,9 @@ async fn complete(
     let Some(binding) = cookie::read(&headers, &form.binding) else {
         return page::error(&Error::CompletionMismatch);
     };
+    if let Some(stopped) = pages.stopped(&context).await {
+        return page::stopped(stopped);
+    }
     let token = Secret::new(form.completion_token);
     match pages
         .vending
@@ -218,6 +224,15 @@ impl Pages {
             ),
             CallbackOutcome::Denied(_) => page::error(&Error::AuthorizationDenied),
         }
+    }
+
+    /// What keeps anything from being connected under the connector now.
+    async fn stopped(&self, context: &str) -> Option<Suspended> {
+        let (workspace, id) = Connector::parse_callback_context(context)?;
+        let connector = self.vending.get_connector(&workspace, &id).await.ok()?;
+        let integration_type = connector.integration_type.as_str();
+        self.suspensions
+            .find_for_connecting(&workspace, integration_type)
     }
 
     async fn is_completed(&self, context: &str, id: &AuthorizationId) -> bool {

@@ -100,6 +100,12 @@ impl Config {
         Ok(Secret::new(read.trim()))
     }
 
+    /// Where the policies are; none: those that come with tokend are in force.
+    pub fn policy_path(&self) -> Option<PathBuf> {
+        let path = &self.access.policy_path;
+        Some(path.clone()).filter(|path| !path.as_os_str().is_empty())
+    }
+
     fn extract(figment: &Figment) -> Result<Self, ConfigError> {
         let config: Self = figment.extract().map_err(|error| {
             ConfigError::Invalid(error.into_iter().map(|error| explain(&error)).collect())
@@ -115,6 +121,12 @@ impl Config {
         if set(&self.grpc.tls_certificate_file) != set(&self.grpc.tls_private_key_file) {
             wrong.push(
                 "grpc.tls_certificate_file and grpc.tls_private_key_file go together".to_owned(),
+            );
+        }
+        if !self.access.spiffe.is_empty() && !set(&self.grpc.tls_certificate_file) {
+            wrong.push(
+                "access.spiffe needs grpc.tls_certificate_file and grpc.tls_private_key_file"
+                    .to_owned(),
             );
         }
         let public_url = &self.http.public_url;
@@ -142,6 +154,11 @@ impl Config {
             );
         }
         for (key, value) in [
+            (
+                "grpc.max_concurrent_streams",
+                self.grpc.max_concurrent_streams,
+            ),
+            ("grpc.max_metadata_bytes", self.grpc.max_metadata_bytes),
             ("database.max_connections", self.database.max_connections),
             (
                 "oauth.max_concurrent_calls",

@@ -1,6 +1,6 @@
 //! The gRPC listener: both services, health and reflection, and the limits that hold for all calls.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokend_api::{
     FILE_DESCRIPTOR_SET,
@@ -10,27 +10,22 @@ use tokend_api::{
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{
-    Identity as TlsIdentity, Server, ServerTlsConfig,
-    server::{Router, TcpIncoming},
-};
+use tonic::transport::server::Router;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::layer::util::{Identity, Stack};
 
 use crate::{
     StartError,
-    config::{Config, Grpc},
+    config::Config,
     deadline::DeadlineLayer,
     service::{Admin, Connector},
+    wire::{Incoming, SheddingLayer, Tls, bounded, shares},
     wire_up::Wired,
 };
 
 type Connectors = ConnectorServiceServer<Connector>;
 type Admins = AdminServiceServer<Admin>;
 
-/// Larger metadata than this is refused: two JWTs fit well.
-const MAX_METADATA_BYTES: u32 = 48 * 1024;
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// What `grpc.health.v1` is asked about: the server as a whole, and each service.
 const SERVICES: [&str; 3] = ["", "tokend.v1.ConnectorService", "tokend.v1.AdminService"];
 
@@ -58,12 +53,16 @@ impl Health {
 }
 
 /// A listener's worth of services, ready to run.
-pub(crate) struct ServeGrpc(Router<Stack<DeadlineLayer, Identity>>);
+pub(crate) struct ServeGrpc {
+    router: Router<Stack<DeadlineLayer, Stack<SheddingLayer, Identity>>>,
+    incoming: Incoming,
+}
 
 /// Puts the services together. Health says NOT_SERVING until told otherwise.
 pub(crate) async fn prepare(
     config: &Config,
     wired: Wired,
+    tls: Option<Arc<Tls>>,
 ) -> Result<(Health, ServeGrpc), StartError> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health(reporter);
@@ -89,18 +88,15 @@ pub(crate) async fn prepare(
     })
     .max_decoding_message_size(limit.max(4 << 20));
 
-    let mut server = Server::builder()
+    let shares = Arc::new(shares(&config.grpc));
+    let mut server = bounded(&config.grpc)
+        .layer(SheddingLayer::new(
+            shares.clone(),
+            config.grpc.max_metadata_bytes,
+        ))
         .layer(DeadlineLayer {
             longest: Duration::from_secs(config.grpc.request_timeout_seconds),
-        })
-        .max_concurrent_streams(config.grpc.max_concurrent_streams)
-        .http2_max_header_list_size(MAX_METADATA_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE));
-    if let Some(tls) = tls(&config.grpc)? {
-        server = server
-            .tls_config(tls)
-            .map_err(|error| StartError::Tls(error.to_string()))?;
-    }
+        });
     let reflection = config.grpc.reflection.then(|| {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -109,42 +105,26 @@ pub(crate) async fn prepare(
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
     });
-    let reflection = reflection
-        .transpose()
-        .map_err(|error| StartError::Tls(error.to_string()))?;
+    let reflection = reflection.transpose()?;
     let router = server
         .add_service(health_service)
         .add_service(connectors)
         .add_service(admins)
         .add_optional_service(reflection);
-    Ok((health, ServeGrpc(router)))
+    let incoming = Incoming::new(&config.grpc, tls, shares);
+    Ok((health, ServeGrpc { router, incoming }))
 }
 
 impl ServeGrpc {
     /// Serves until `stop`, then finishes the calls in flight.
     pub(crate) async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        // Without no-delay small answers wait for acknowledgements: throughput falls to a tenth.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let served = self
-            .0
-            .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-            .await;
+        let (connections, accept) = self.incoming.accept(listener, stop.clone());
+        let serve = self
+            .router
+            .serve_with_incoming_shutdown(connections, stop.cancelled_owned());
+        let (served, ()) = tokio::join!(serve, accept);
         if let Err(error) = served {
             tracing::error!(%error, "the gRPC listener ended");
         }
     }
-}
-
-fn tls(config: &Grpc) -> Result<Option<ServerTlsConfig>, StartError> {
-    if config.tls_certificate_file.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let read = |file: &std::path::Path| {
-        std::fs::read(file).map_err(|error| StartError::Tls(format!("{}: {error}", file.display())))
-    };
-    let identity = TlsIdentity::from_pem(
-        read(&config.tls_certificate_file)?,
-        read(&config.tls_private_key_file)?,
-    );
-    Ok(Some(ServerTlsConfig::new().identity(identity)))
 }

@@ -2,16 +2,21 @@
 
 mod admin;
 mod asked;
+mod audit_events;
 mod authorizations;
+mod bulk_revocations;
 mod connections;
 mod connector_service;
 mod connectors;
+mod explain_access;
 mod from_proto;
 mod housekeeping;
 mod integration_types;
+mod made;
 mod page;
 mod static_credentials;
 mod statistics;
+mod suspensions;
 mod to_proto;
 mod user_data;
 

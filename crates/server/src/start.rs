@@ -1,16 +1,18 @@
 //! Starting and stopping: bind, wire up, serve; then stop taking calls, finish exchanges, write what is left.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    audit::Audit,
     browser,
     config::{Config, ConfigError},
     grpc::{self, Health},
     operations::{self, Readiness},
     upkeep,
+    wire::Tls,
     wire_up::{Callers, Wired, wire_up},
 };
 
@@ -21,6 +23,7 @@ pub struct Server {
     operations: SocketAddr,
     public_url: String,
     vending: tokend_vending::Vending,
+    audit: Arc<Audit>,
     health: Health,
     readiness: Readiness,
     stop_listening: CancellationToken,
@@ -70,6 +73,17 @@ pub enum StartError {
     /// The journal's directory cannot be used.
     #[error("journal.directory cannot be used")]
     Journal(#[from] tokend_model::ports::JournalError),
+    /// The file of the audit trail cannot be used.
+    #[error("audit.file {} cannot be used", .file.display())]
+    AuditFile {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        source: crate::audit::LinesError,
+    },
+    /// No key for the audit trail's records can be derived.
+    #[error("no key for the audit trail can be derived from the key file")]
+    AuditKey,
     /// An address cannot be listened on.
     #[error(
         "{key} {address} cannot be listened on; is another tokend running, or should {key} name another port?"
@@ -82,9 +96,15 @@ pub enum StartError {
         /// The operating system's word.
         source: std::io::Error,
     },
-    /// The TLS files cannot be read or do not fit.
-    #[error("grpc.tls_certificate_file or grpc.tls_private_key_file: {0}")]
-    Tls(String),
+    /// TLS cannot be had as it is configured.
+    #[error(transparent)]
+    Tls(#[from] crate::wire::TlsError),
+    /// What reflection would tell does not read.
+    #[error("gRPC reflection cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A trust domain of callers cannot be used.
+    #[error("access.spiffe cannot be used")]
+    TrustDomain(#[from] tokend_access::InvalidTrustDomain),
     /// An integration type that came with tokend does not read.
     #[error(transparent)]
     Catalogue(#[from] tokend_catalog::InvalidEmbeddedDefinition),
@@ -94,17 +114,23 @@ pub enum StartError {
     /// An issuer of app users' tokens cannot be used.
     #[error("access.app_users cannot be used")]
     Issuer(#[from] tokend_access::InvalidIssuer),
+    /// An issuer of callers' tokens cannot be used.
+    #[error("access.jwt_callers or access.kubernetes cannot be used")]
+    CallerIssuer(#[source] tokend_access::InvalidIssuer),
+    /// What callers may do is not configured rightly.
+    #[error("{section} cannot be used")]
+    Standing {
+        /// The section of the configuration.
+        section: &'static str,
+        /// What is wrong with it.
+        source: tokend_access::InvalidStanding,
+    },
+    /// The policies do not read or fit.
+    #[error("access.policy_path cannot be used")]
+    Policies(#[from] tokend_access::InvalidPolicies),
     /// A workspace's name is none.
     #[error("{0}")]
     Workspace(String),
-    /// A caller's key was to end at a time that cannot be written down.
-    #[error(
-        "a key cannot expire after the year 9999; make it shorter, or leave it out for one that does not expire"
-    )]
-    ExpiresTooLate,
-    /// The operating system gives no random numbers.
-    #[error(transparent)]
-    Randomness(#[from] tokend_access::RandomnessUnavailable),
     /// Calls without credentials were to be taken from elsewhere than this machine.
     #[error(transparent)]
     NotLoopback(#[from] tokend_access::NotLoopback),
@@ -162,7 +188,7 @@ impl Server {
             guard,
             storage,
         } = &wired;
-        let pages = browser::routes(vending.clone(), &public_url);
+        let pages = browser::routes(vending.clone(), admission.suspensions.clone(), &public_url);
         listeners.spawn(serve_http(browser_listener, pages, stop_listening.clone()));
         let flush_interval = Duration::from_secs(config.vending.flush_uses_seconds);
         upkeep.spawn(upkeep::flush_uses(
@@ -194,13 +220,43 @@ impl Server {
             stop_upkeep.clone(),
         ));
         upkeep.spawn(upkeep::reload_keys(admission.clone(), stop_upkeep.clone()));
+        upkeep.spawn(upkeep::keep_audit(
+            admission.audit.clone(),
+            config.audit.retention_days,
+            stop_upkeep.clone(),
+        ));
+        upkeep.spawn(upkeep::write_last_uses(
+            admission.clone(),
+            stop_upkeep.clone(),
+        ));
+        upkeep.spawn(upkeep::reload_suspensions(
+            admission.clone(),
+            stop_upkeep.clone(),
+        ));
+        upkeep.spawn(upkeep::carry_out_bulk_revocations(
+            vending.clone(),
+            stop_upkeep.clone(),
+        ));
+        upkeep.spawn(upkeep::reload_policies(
+            admission.clone(),
+            stop_upkeep.clone(),
+        ));
         upkeep.spawn(upkeep::reload_integration_types(
             vending.clone(),
             stop_upkeep.clone(),
         ));
 
         let vending = vending.clone();
-        let (health, serve_grpc) = grpc::prepare(config, wired).await?;
+        let audit = admission.audit.clone();
+        let spiffe = wired.admission.callers.spiffe.clone();
+        let tls = Tls::load(&config.grpc, spiffe).await?.map(Arc::new);
+        if let Some(tls) = &tls {
+            upkeep.spawn(upkeep::reload_certificates(
+                tls.clone(),
+                stop_upkeep.clone(),
+            ));
+        }
+        let (health, serve_grpc) = grpc::prepare(config, wired, tls).await?;
         listeners.spawn(serve_grpc.run(grpc_listener, stop_listening.clone()));
         health.set_serving(true).await;
         readiness.set(true);
@@ -213,6 +269,7 @@ impl Server {
             operations,
             public_url,
             vending,
+            audit,
             health,
             readiness,
             stop_listening,
@@ -256,6 +313,7 @@ impl Server {
         self.stop_upkeep.cancel();
         ended(&self.upkeep, self.grace, "the upkeep").await;
         self.vending.drain().await;
+        self.audit.close().await;
         tracing::info!("tokend has stopped");
     }
 }

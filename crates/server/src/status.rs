@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use tokend_access::{AccessError, Suspended, TokenRejection};
+use tokend_access::{AccessError, Suspended};
 use tokend_api::{
     ERROR_DOMAIN,
     v1::{CallStatus, ErrorReason},
@@ -25,8 +25,14 @@ const MOST_VIOLATIONS: usize = 10;
 /// How soon the audit trail may take records again.
 const AUDIT_RETRY: Duration = Duration::from_secs(2);
 
+/// How soon an issuer's keys may be there again.
+const ISSUER_RETRY: Duration = Duration::from_secs(5);
+
 const AUDIT_UNAVAILABLE: &str =
     "the audit trail cannot be written now, and nothing is done that would not be on it";
+
+/// How soon there may be room for a call again.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// How many bytes the field violations of a set of connectors share.
 const ROOM_FOR_A_SET: usize = 4500;
@@ -132,6 +138,7 @@ fn access_reason(error: &AccessError) -> ErrorReason {
         AccessError::AppUserUnauthenticated(_) => ErrorReason::AppUserUnauthenticated,
         AccessError::NotAllowed { .. } => ErrorReason::CallerNotAllowed,
         AccessError::Suspended(_) => ErrorReason::Suspended,
+        AccessError::NotSuspended => ErrorReason::SuspensionNotFound,
         AccessError::QuotaExceeded { .. } => ErrorReason::QuotaExceeded,
     }
 }
@@ -149,8 +156,11 @@ fn access_metadata(error: &AccessError) -> HashMap<String, String> {
 
 fn access_retry_after(error: &AccessError) -> Option<Duration> {
     match error {
-        AccessError::AppUserUnauthenticated(TokenRejection::KeysUnavailable) => {
-            Some(Duration::from_secs(5))
+        AccessError::AppUserUnauthenticated(rejection) if rejection.is_transient() => {
+            Some(ISSUER_RETRY)
+        }
+        AccessError::CallerUnauthenticated(rejection) if rejection.is_transient() => {
+            Some(ISSUER_RETRY)
         }
         AccessError::QuotaExceeded { retry_after, .. } => Some(*retry_after),
         _ => None,
@@ -181,6 +191,28 @@ pub(crate) fn deadline_exceeded() -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason.reason(), ERROR_DOMAIN, HashMap::new());
     let message = "the call took longer than its deadline; what it began may still be completed";
+    Status::with_error_details(reason.code(), message, details)
+}
+
+/// A call beyond those that there is room for.
+pub(crate) fn overloaded() -> Status {
+    let reason = ErrorReason::Overloaded;
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, HashMap::new());
+    details.set_retry_info(Some(OVERLOAD_RETRY));
+    let message =
+        "too many calls are under way here; try again, at another replica if there is one";
+    Status::with_error_details(reason.code(), message, details)
+}
+
+/// A call with more metadata than is read. Trying again does not help.
+pub(crate) fn metadata_too_large() -> Status {
+    let reason = ErrorReason::QuotaExceeded;
+    let quota = "grpc.max_metadata_bytes";
+    let metadata = HashMap::from([("quota".to_owned(), quota.to_owned())]);
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason.reason(), ERROR_DOMAIN, metadata);
+    let message = format!("the call's metadata is larger than {quota} allows");
     Status::with_error_details(reason.code(), message, details)
 }
 
@@ -328,6 +360,7 @@ mod tests {
                 connector_id: "x".into(),
             },
             Error::ConnectionNotFound,
+            Error::BulkRevocationNotFound,
             Error::AuthorizationNotFound,
             Error::NotConnected { connect: None },
             Error::AuthorizationPending,

@@ -3,16 +3,45 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
+use futures::future::join_all;
 use tokend_model::ports::Connections;
 use tokend_storage::Storage;
 use tokend_vending::Vending;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{admission::Admission, clock::DatabaseClock, deployment::Guard};
+use crate::{
+    admission::Admission, audit::Audit, clock::DatabaseClock, deployment::Guard, wire::Tls,
+};
 
-/// A key or an integration type that changed elsewhere is noticed within this time.
+/// An integration type that changed elsewhere is noticed within this time.
 const RELOAD: Duration = Duration::from_secs(5);
+
+/// A key that was removed, or ends sooner than it did, is noticed within this time.
+const RELOAD_KEYS: Duration = Duration::from_secs(2);
+
+/// How often it is written when keys were last used.
+const WRITE_LAST_USES: Duration = Duration::from_secs(60);
+
+/// Policies that changed are in force after this time.
+const RELOAD_POLICIES: Duration = Duration::from_secs(2);
+
+/// A certificate that changed is in use after this time.
+const RELOAD_CERTIFICATES: Duration = Duration::from_secs(2);
+
+/// What was stopped or set going elsewhere is so here within this time.
+const RELOAD_SUSPENSIONS: Duration = Duration::from_secs(2);
+
+/// How often a bulk revocation that nobody carries out is looked for, and how many are carried out here at once.
+const LOOK_FOR_BULK_REVOCATIONS: Duration = Duration::from_secs(2);
+const BULK_REVOCATIONS: usize = 3;
+
+/// How often the audit trail's counts are written: they are told by the minute.
+const AUDIT_MINUTE: Duration = Duration::from_secs(60);
+
+/// After so many minutes old audit records are looked for again.
+const PURGE_MINUTES: u64 = 10;
 
 /// How often the database's clock is read, and whose database it is looked at.
 const PULSE: Duration = Duration::from_secs(5);
@@ -65,13 +94,83 @@ pub(crate) async fn reload_keys(admission: Arc<Admission>, stop: CancellationTok
     let Some(keys) = &admission.callers.api_keys else {
         return;
     };
-    while stop
-        .run_until_cancelled(tokio::time::sleep(RELOAD))
-        .await
-        .is_some()
-    {
+    while waited(RELOAD_KEYS, &stop).await {
         if let Err(error) = keys.reload().await {
             tracing::warn!(%error, "the API keys read last stay in use");
+        }
+    }
+}
+
+/// Writes when API keys were last used, again and again, and once more at the end.
+pub(crate) async fn write_last_uses(admission: Arc<Admission>, stop: CancellationToken) {
+    let Some(keys) = &admission.callers.api_keys else {
+        return;
+    };
+    loop {
+        let goes_on = waited(WRITE_LAST_USES, &stop).await;
+        if let Err(error) = keys.write_last_uses().await {
+            tracing::warn!(%error, "when keys were last used is kept for the next time");
+        }
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+/// Reads again and again what operators have stopped.
+pub(crate) async fn reload_suspensions(admission: Arc<Admission>, stop: CancellationToken) {
+    while waited(RELOAD_SUSPENSIONS, &stop).await {
+        if let Err(error) = admission.suspensions.reload().await {
+            tracing::warn!(%error, "what was known to be stopped stays so");
+        }
+    }
+}
+
+/// Carries out bulk revocations, several at once: one whose provider is slow holds up no other. At the end the rest is
+/// left to other replicas.
+pub(crate) async fn carry_out_bulk_revocations(vending: Vending, stop: CancellationToken) {
+    let one_by_one = async || {
+        loop {
+            match vending.carry_out_bulk_revocation(&stop).await {
+                Ok(Some(_)) => continue,
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "a bulk revocation is left for the next time"),
+            }
+            if !waited(LOOK_FOR_BULK_REVOCATIONS, &stop).await {
+                return;
+            }
+        }
+    };
+    join_all((0..BULK_REVOCATIONS).map(|_| one_by_one())).await;
+}
+
+/// Looks at the certificate files again and again, the server's and those of trust domains.
+pub(crate) async fn reload_certificates(tls: Arc<Tls>, stop: CancellationToken) {
+    while waited(RELOAD_CERTIFICATES, &stop).await {
+        tls.reload().await;
+    }
+}
+
+/// Looks at the policies again and again.
+pub(crate) async fn reload_policies(admission: Arc<Admission>, stop: CancellationToken) {
+    while waited(RELOAD_POLICIES, &stop).await {
+        let policy = admission.policy.clone();
+        let reloaded = tokio::task::spawn_blocking(move || policy.reload()).await;
+        match reloaded {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(changed))) => {
+                tracing::info!(revision = changed.revision, policies = changed.count, "the policies changed");
+                for warning in &changed.warnings {
+                    tracing::warn!(%warning, "a policy that is probably not meant so");
+                }
+                admission.audit.policy_changed(&changed).await;
+            }
+            Ok(Err(invalid)) => {
+                for problem in &invalid.problems {
+                    tracing::error!(%problem, "policies that cannot be used: those in force stay");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the policies in force stay"),
         }
     }
 }
@@ -148,6 +247,27 @@ pub(crate) async fn tidy(vending: Vending, storage: Arc<Storage>, stop: Cancella
                 tracing::info!(count, "connections without a time to be renewed at got one")
             }
             Err(error) => tracing::warn!(%error, "connections may be left that nobody renews"),
+        }
+    }
+}
+
+/// Writes the audit trail's counts and anchors every minute, and removes what is too old. The rest is written when the
+/// trail is closed.
+pub(crate) async fn keep_audit(audit: Arc<Audit>, retention_days: u64, stop: CancellationToken) {
+    let keep = i64::try_from(retention_days)
+        .ok()
+        .and_then(TimeDelta::try_days);
+    let mut minutes: u64 = 0;
+    while waited(AUDIT_MINUTE, &stop).await {
+        audit.settle().await;
+        minutes += 1;
+        let Some(keep) = keep.filter(|_| minutes.is_multiple_of(PURGE_MINUTES)) else {
+            continue;
+        };
+        match audit.purge(keep).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old audit records were removed from the database"),
+            Err(error) => tracing::warn!(%error, "old audit records are left for the next time"),
         }
     }
 }

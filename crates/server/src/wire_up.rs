@@ -1,15 +1,14 @@
 //! The composition root: the only place where ports and what fills them meet.
 
+mod callers;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokend_access::{
-    ApiKeyAuthenticator, AppUserVerifier, CallerAuthentication, IssuerOptions, KeySetOptions,
-    LoopbackCaller, Policy, QuotaOptions, Quotas,
-};
+use tokend_access::{Policy, QuotaOptions, Quotas, Suspensions};
 use tokend_catalog::Catalogue;
 use tokend_keyring::Keyring;
 use tokend_model::{
-    RefreshPolicy, WorkspaceName,
+    RefreshPolicy,
     ports::{Connections, Holder},
 };
 use tokend_oauth::{OAuthClient, OAuthOptions};
@@ -19,14 +18,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    StartError,
-    admission::Admission,
-    audit::Audit,
-    chance::SystemChance,
-    clock::DatabaseClock,
-    config::{AppUsers, Config},
-    deployment::Guard,
+    StartError, admission::Admission, audit::Audit, chance::SystemChance, clock::DatabaseClock,
+    config::Config, deployment::Guard,
 };
+
+use self::callers::{app_users, caller_authentication};
 
 /// Added to the longest a token call may take: the time to store its answer before the claim is anybody's again.
 const CLAIM_MARGIN: Duration = Duration::from_secs(5);
@@ -34,7 +30,7 @@ const CLAIM_MARGIN: Duration = Duration::from_secs(5);
 /// How callers prove themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Callers {
-    /// By API key.
+    /// By API key, and in whatever ways the configuration names.
     ApiKeys,
     /// Not at all; refused unless gRPC listens on a loopback address. For demonstrations only.
     OpenOnLoopback,
@@ -54,7 +50,7 @@ pub(crate) async fn open_storage(config: &Config) -> Result<Storage, StartError>
     open_storage_with(config, Arc::new(read_keyring(config)?)).await
 }
 
-fn read_keyring(config: &Config) -> Result<Keyring, StartError> {
+pub(crate) fn read_keyring(config: &Config) -> Result<Keyring, StartError> {
     let key_file = Keyring::from_file(&config.keys.file)?;
     if key_file.readable_by_others {
         tracing::warn!(file = %config.keys.file.display(), "everybody on this machine can read the key file");
@@ -103,7 +99,7 @@ pub(crate) async fn wire_up(
     let clock = Arc::new(database_clock(&storage).await?);
     let guard = Guard::establish(config.deployment.clone(), storage.clone()).await?;
     let guard = Arc::new(guard);
-    let journal = FileJournal::open(&config.journal.directory, keyring)?;
+    let journal = FileJournal::open(&config.journal.directory, keyring.clone())?;
     let holder = Holder {
         replica: journal.replica().to_owned(),
         incarnation: Uuid::now_v7().to_string(),
@@ -127,6 +123,7 @@ pub(crate) async fn wire_up(
         staged_imports: storage.clone(),
         housekeeping: storage.clone(),
         statistics: storage.clone(),
+        bulk_revocations: storage.clone(),
     };
     let vending = Vending::new(ports, vending_options(config, holder, public_url));
     vending
@@ -134,41 +131,28 @@ pub(crate) async fn wire_up(
         .await
         .map_err(|_| StartError::Storage)?;
 
-    let callers = match callers {
-        Callers::ApiKeys => {
-            let authenticator = ApiKeyAuthenticator::new(storage.clone(), clock.clone());
-            authenticator
-                .reload()
-                .await
-                .map_err(|_| StartError::Storage)?;
-            CallerAuthentication {
-                api_keys: Some(Arc::new(authenticator)),
-                loopback: None,
-            }
-        }
-        Callers::OpenOnLoopback => CallerAuthentication {
-            api_keys: None,
-            loopback: Some(LoopbackCaller::new(
-                grpc,
-                "loopback",
-                WorkspaceName::default_workspace(),
-            )?),
-        },
-    };
-    let issuers = config
-        .access
-        .app_users
-        .iter()
-        .map(issuer)
-        .collect::<Result<_, _>>()?;
-    let app_users = AppUserVerifier::new(issuers, clock.clone(), KeySetOptions::default())?;
+    let callers = caller_authentication(
+        &config.access,
+        callers,
+        grpc,
+        storage.clone(),
+        clock.clone(),
+    )
+    .await?;
+    let suspensions = Suspensions::new(storage.clone());
+    suspensions
+        .reload()
+        .await
+        .map_err(|_| StartError::Storage)?;
+    let app_users = app_users(&config.access, clock.clone())?;
+    let audit = Audit::start(&config.audit, keyring, storage.clone(), clock.clone()).await?;
     let admission = Admission {
         callers,
         app_users,
-        policy: Arc::new(Policy::built_in()),
-        suspensions: Arc::default(),
+        policy: Arc::new(Policy::open(config.policy_path(), &config.access.environment)?),
+        suspensions: Arc::new(suspensions),
         quotas: Quotas::new(quota_options(config)),
-        audit: Arc::new(Audit {}),
+        audit: Arc::new(audit),
         vending: vending.clone(),
         clock: clock.clone(),
     };
@@ -223,6 +207,7 @@ fn quota_options(config: &Config) -> QuotaOptions {
         workspace_vends_per_second: quotas.workspace_vends_per_second,
         caller_connections_per_minute: quotas.caller_connections_per_minute,
         workspace_connections_per_minute: quotas.workspace_connections_per_minute,
+        rejected_generations_per_minute: quotas.rejected_generations_per_minute,
     }
 }
 
@@ -237,20 +222,4 @@ fn oauth_options(config: &Config) -> OAuthOptions {
         proxy_url: config.oauth.proxy_url.parse().ok(),
         ca_file: Some(config.oauth.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
     }
-}
-
-fn issuer(app_users: &AppUsers) -> Result<IssuerOptions, StartError> {
-    let workspace = WorkspaceName::new(app_users.workspace.as_str())
-        .map_err(|invalid| StartError::Workspace(invalid.to_string()))?;
-    let mut options = IssuerOptions::new(
-        workspace,
-        app_users.issuer.as_str(),
-        app_users.audiences.clone(),
-    );
-    options.jwks_url = Some(app_users.jwks_url.clone()).filter(|url| !url.is_empty());
-    if !app_users.algorithms.is_empty() {
-        options.algorithms = app_users.algorithms.clone();
-    }
-    options.user_id_claim = app_users.user_id_claim.clone();
-    Ok(options)
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{Query, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use url::Url;
@@ -16,12 +16,14 @@ use crate::{
     grants::Consented,
     options::Client,
     provider::Provider,
+    sign_in::signed_in,
 };
 
 /// Answers with a redirect back to the client, or, when it is not safe to redirect, with a plain error.
 pub(crate) async fn authorize(
     State(provider): State<Arc<Provider>>,
     Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
 ) -> Response {
     let parameter = |name: &str| {
         query
@@ -51,7 +53,7 @@ pub(crate) async fn authorize(
             code_challenge: parameter("code_challenge").map(str::to_owned),
             nonce: parameter("nonce").map(str::to_owned),
             scopes: granted_scopes(&behaviour, &parameter),
-            account: behaviour.account.clone(),
+            account: signed_in(&headers).unwrap_or_else(|| behaviour.account.clone()),
         };
         provider.record(|records| {
             let scopes = consented.scopes.clone();

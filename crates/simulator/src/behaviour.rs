@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{mischief::Mischief, rotation::Rotation};
@@ -11,7 +12,7 @@ use crate::{mischief::Mischief, rotation::Rotation};
 pub struct Behaviour {
     /// What the user does at the authorization endpoint.
     pub consent: Consent,
-    /// The account that consents.
+    /// The account that consents, in browsers that are [not signed in](crate::Simulator::sign_in_url) as another.
     pub account: Account,
     /// Lifetime of access tokens; `None` means they do not expire.
     pub access_token_lifetime: Option<Duration>,
@@ -59,7 +60,7 @@ pub enum Consent {
 }
 
 /// The account at the provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Stable identifier (`sub`).
     pub sub: String,

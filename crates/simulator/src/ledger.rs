@@ -113,6 +113,16 @@ impl Ledger {
         self.provider.lock().all_grants().collect()
     }
 
+    /// The grants of an account (`sub`), oldest first.
+    pub fn grants_of(&self, account: &str) -> Vec<Grant> {
+        self.provider.lock().grants_of(account)
+    }
+
+    /// The grant that an access or refresh token belongs to: the client and the account that are behind it.
+    pub fn grant_of(&self, token: &str) -> Option<Grant> {
+        self.provider.lock().grant_of(token)
+    }
+
     /// The grants that were not revoked.
     pub fn live_grants(&self) -> Vec<Grant> {
         let records = self.provider.lock();

@@ -38,6 +38,7 @@ mod resources;
 mod rotation;
 mod routes;
 mod script;
+mod sign_in;
 mod simulator;
 mod tallies;
 mod token_answer;

@@ -84,15 +84,21 @@ pub struct RefreshTokenState {
 impl Records {
     /// Every grant, oldest first.
     pub(crate) fn all_grants(&self) -> impl Iterator<Item = Grant> {
-        let grant = |(id, family): (&FamilyId, &Family)| Grant {
-            family: *id,
-            client_id: family.consented.client_id.clone(),
-            account: family.consented.account.sub.clone(),
-            scopes: family.consented.scopes.clone(),
-            generation: family.generation,
-            live: family.live,
-        };
-        self.grants.families.iter().map(grant)
+        self.grants.families.iter().map(as_grant)
+    }
+
+    /// The grants of an account, oldest first.
+    pub(crate) fn grants_of(&self, account: &str) -> Vec<Grant> {
+        let of_account =
+            |(_, family): &(&FamilyId, &Family)| family.consented.account.sub == account;
+        let families = self.grants.families.iter().filter(of_account);
+        families.map(as_grant).collect()
+    }
+
+    /// The grant that a token belongs to.
+    pub(crate) fn grant_of(&self, token: &str) -> Option<Grant> {
+        let family = self.grants.family_of(token)?;
+        self.grants.families.get_key_value(&family).map(as_grant)
     }
 
     pub(crate) fn family_state(&self, id: FamilyId, conduct: &Conduct) -> Option<FamilyState> {
@@ -148,5 +154,16 @@ impl Records {
     fn was_delivered(&self, refresh_token: Fingerprint) -> bool {
         let token = self.grants.refresh_tokens.get(&refresh_token);
         token.is_some_and(|token| token.delivered)
+    }
+}
+
+fn as_grant((id, family): (&FamilyId, &Family)) -> Grant {
+    Grant {
+        family: *id,
+        client_id: family.consented.client_id.clone(),
+        account: family.consented.account.sub.clone(),
+        scopes: family.consented.scopes.clone(),
+        generation: family.generation,
+        live: family.live,
     }
 }

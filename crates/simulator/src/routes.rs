@@ -11,12 +11,15 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{app_pages, authorization, device, provider::Provider, resources, token_endpoint};
+use crate::{
+    app_pages, authorization, device, provider::Provider, resources, sign_in, token_endpoint,
+};
 
 /// All paths of the simulator.
 pub(crate) fn router(provider: Arc<Provider>) -> Router {
     Router::new()
         .route("/authorize", get(authorization::authorize))
+        .route("/sign-in", get(sign_in::sign_in))
         .route("/token", post(token_endpoint::token))
         .route("/device", post(device::authorize))
         .route("/revoke", post(token_endpoint::revoke))

@@ -7,7 +7,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::{
     app_identity::TokenDraft,
-    behaviour::Behaviour,
+    behaviour::{Account, Behaviour},
     connection::{Connection, CuttableListener},
     event::RevocationCause,
     ledger::Ledger,
@@ -16,6 +16,7 @@ use crate::{
     provider::Provider,
     routes,
     script::Faults,
+    sign_in,
 };
 
 /// A provider that runs until it is shut down or dropped. Several can run at once.
@@ -101,6 +102,11 @@ impl Simulator {
                 records.revoke_family(grant.family, RevocationCause::User);
             }
         });
+    }
+
+    /// The page that signs a browser in as this account: it is the one that consents there from then on.
+    pub fn sign_in_url(&self, account: &Account) -> String {
+        sign_in::url(&self.provider.base_url, account)
     }
 
     /// The issuer of the simulated app's user tokens: `base_url()` + `/app`, key set at `/app/jwks.json`.

@@ -1,9 +1,11 @@
 //! Callers' API keys at rest.
 
 use async_trait::async_trait;
-use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, sea_query::Expr,
+};
 use tokend_model::{
-    WorkspaceName,
+    Timestamp, WorkspaceName,
     ports::{ApiKeyRecord, ApiKeys, CallerRole, StorageError},
 };
 
@@ -29,24 +31,84 @@ impl ApiKeys for Storage {
     }
 
     async fn insert(&self, key: &ApiKeyRecord) -> Result<(), StorageError> {
-        let role = match key.role {
-            CallerRole::Backend => BACKEND,
-            CallerRole::Operator => OPERATOR,
-        };
-        let row = Model {
-            key_id: key.key_id.clone(),
-            workspace: key.workspace.as_str().to_owned(),
-            secret_hash: key.secret_hash.clone(),
-            caller: key.caller.clone(),
-            role: role.to_owned(),
-            create_time: key.create_time.timestamp_millis(),
-            expire_time: milliseconds(key.expire_time),
-        };
-        Entity::insert(row.into_active_model())
+        Entity::insert(row(key).into_active_model())
             .exec_without_returning(&self.database)
             .await
             .map_err(by_meaning)?;
         Ok(())
+    }
+
+    async fn replace(
+        &self,
+        key: &ApiKeyRecord,
+        replaced: &[String],
+        end: Timestamp,
+    ) -> Result<(), StorageError> {
+        let (row, replaced, end) = (row(key), replaced.to_vec(), end.timestamp_millis());
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                Entity::insert(row.into_active_model())
+                    .exec_without_returning(transaction)
+                    .await
+                    .map_err(by_meaning)?;
+                let ends_later = Condition::any()
+                    .add(Column::ExpireTime.is_null())
+                    .add(Column::ExpireTime.gt(end));
+                Entity::update_many()
+                    .col_expr(Column::ExpireTime, Expr::value(end))
+                    .filter(Column::KeyId.is_in(replaced))
+                    .filter(ends_later)
+                    .exec(transaction)
+                    .await
+                    .map_err(by_meaning)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn delete(&self, key_ids: &[String]) -> Result<u64, StorageError> {
+        let deleted = Entity::delete_many()
+            .filter(Column::KeyId.is_in(key_ids))
+            .exec(&self.database)
+            .await
+            .map_err(by_meaning)?;
+        Ok(deleted.rows_affected)
+    }
+
+    async fn note_uses(&self, uses: &[(String, Timestamp)]) -> Result<(), StorageError> {
+        // One row at a time: other replicas note theirs, and no order of locks is to be agreed upon.
+        for (key_id, time) in uses {
+            let time = time.timestamp_millis();
+            let noted_earlier = Condition::any()
+                .add(Column::LastUsedTime.is_null())
+                .add(Column::LastUsedTime.lt(time));
+            Entity::update_many()
+                .col_expr(Column::LastUsedTime, Expr::value(time))
+                .filter(Column::KeyId.eq(key_id))
+                .filter(noted_earlier)
+                .exec(&self.database)
+                .await
+                .map_err(by_meaning)?;
+        }
+        Ok(())
+    }
+}
+
+fn row(key: &ApiKeyRecord) -> Model {
+    let role = match key.role {
+        CallerRole::Backend => BACKEND,
+        CallerRole::Operator => OPERATOR,
+    };
+    Model {
+        key_id: key.key_id.clone(),
+        workspace: key.workspace.as_str().to_owned(),
+        secret_hash: key.secret_hash.clone(),
+        caller: key.caller.clone(),
+        role: role.to_owned(),
+        create_time: key.create_time.timestamp_millis(),
+        expire_time: milliseconds(key.expire_time),
+        last_used_time: milliseconds(key.last_used_time),
     }
 }
 
@@ -63,5 +125,6 @@ fn read(row: Model) -> Result<ApiKeyRecord, StorageError> {
         },
         create_time: time("api_keys.create_time", row.create_time)?,
         expire_time: optional_time("api_keys.expire_time", row.expire_time)?,
+        last_used_time: optional_time("api_keys.last_used_time", row.last_used_time)?,
     })
 }

@@ -1,7 +1,11 @@
 //! The tables as sea-orm sees them, one file each. Foreign keys live in the migrations alone.
 
 pub(crate) mod api_key;
+pub(crate) mod audit_anchor;
+pub(crate) mod audit_head;
+pub(crate) mod audit_record;
 pub(crate) mod authorization;
+pub(crate) mod bulk_revocation;
 pub(crate) mod change;
 pub(crate) mod client_pause;
 pub(crate) mod connection;
@@ -13,3 +17,4 @@ pub(crate) mod deployment;
 pub(crate) mod integration_override;
 pub(crate) mod orphan;
 pub(crate) mod refresh_claim;
+pub(crate) mod suspension;

@@ -82,6 +82,17 @@ impl FileJournal {
     }
 }
 
+/// Reads a page's bytes and opens what is in it; answers whether it opened.
+pub fn read_page(keyring: &Keyring, bytes: &[u8]) -> bool {
+    match page::read(bytes) {
+        page::PageContent::Recorded { claim, sealed } => {
+            let unsealed = page::read_plain(&claim, sealed).is_some();
+            page::open(keyring, &claim, sealed).is_ok() | unsealed
+        }
+        page::PageContent::Blank | page::PageContent::Foreign => false,
+    }
+}
+
 impl fmt::Debug for FileJournal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileJournal")

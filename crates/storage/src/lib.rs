@@ -4,7 +4,9 @@
 #![warn(missing_docs)]
 
 mod api_keys;
+mod audit_trail;
 mod authorizations;
+mod bulk_revocations;
 mod changes;
 mod columns;
 mod connect;
@@ -15,6 +17,8 @@ mod deployments;
 mod durability;
 mod entities;
 mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 mod housekeeping;
 mod integration_overrides;
 mod journal;
@@ -25,6 +29,7 @@ mod refreshes;
 mod renewals;
 mod sealed;
 mod statistics;
+mod suspensions;
 mod transaction;
 
 use std::sync::Arc;

@@ -8,6 +8,9 @@ mod m0005_credential_sources;
 mod m0006_tags_tokens_and_secrets;
 mod m0007_device_polls;
 mod m0008_predecessors;
+mod m0009_audit;
+mod m0010_suspensions_and_bulk_revocations;
+mod m0011_last_used_keys;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -28,6 +31,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_tags_tokens_and_secrets::Migration),
             Box::new(m0007_device_polls::Migration),
             Box::new(m0008_predecessors::Migration),
+            Box::new(m0009_audit::Migration),
+            Box::new(m0010_suspensions_and_bulk_revocations::Migration),
+            Box::new(m0011_last_used_keys::Migration),
         ]
     }
 }

@@ -23,7 +23,7 @@ pub enum ProviderRevocation {
 impl ProviderRevocation {
     /// What became of two tokens of one connection: that it could not be told is worth knowing, whatever became of the
     /// other.
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         [Self::Failed, Self::Revoked, Self::NotSupported]
             .into_iter()
             .find(|outcome| self == *outcome || other == *outcome)

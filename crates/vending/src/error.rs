@@ -51,6 +51,9 @@ pub enum Error {
     /// No connection with that id or label.
     #[error("there is no such connection")]
     ConnectionNotFound,
+    /// No bulk revocation with that id.
+    #[error("there is no such bulk revocation")]
+    BulkRevocationNotFound,
     /// No attempt with that id, ticket or state, or it was used already.
     #[error("there is no such authorization, or it was used already")]
     AuthorizationNotFound,
@@ -210,6 +213,7 @@ impl Error {
             Self::ConnectorNotFound { .. } => "CONNECTOR_NOT_FOUND",
             Self::ConnectorDisabled { .. } => "CONNECTOR_DISABLED",
             Self::ConnectionNotFound => "CONNECTION_NOT_FOUND",
+            Self::BulkRevocationNotFound => "BULK_REVOCATION_NOT_FOUND",
             Self::AuthorizationNotFound => "AUTHORIZATION_NOT_FOUND",
             Self::NotConnected { .. } => "NOT_CONNECTED",
             Self::AuthorizationPending | Self::ConsentPending { .. } => "AUTHORIZATION_PENDING",

@@ -6,6 +6,7 @@
 
 mod account_change;
 mod authorize;
+mod bulk_revocation;
 mod cache;
 mod callback;
 mod closing;
@@ -45,14 +46,15 @@ use std::{sync::Arc, time::Duration};
 use tokend_model::{
     ConnectionId, RefreshPolicy,
     ports::{
-        AuthorizationServer, Authorizations, Catalogue, Chance, Changes, Clock, Connections,
-        Connectors, DeploymentGuard, Holder, Housekeeping, IntegrationOverrides, Journal,
-        Refreshes, Renewals, StagedImports, Statistics,
+        AuthorizationServer, Authorizations, BulkRevocations, Catalogue, Chance, Changes, Clock,
+        Connections, Connectors, DeploymentGuard, Holder, Housekeeping, IntegrationOverrides,
+        Journal, Refreshes, Renewals, StagedImports, Statistics,
     },
 };
 use tokio_util::task::TaskTracker;
 
 pub use authorize::{StartAuthorization, StartedAuthorization};
+pub use bulk_revocation::StartBulkRevocation;
 pub use callback::{CallbackOutcome, ProviderCallback};
 pub use complete::{CompleteAuthorization, Starter};
 pub use describe::DescribedConnection;
@@ -89,6 +91,7 @@ pub struct Ports {
     pub staged_imports: Arc<dyn StagedImports>,
     pub housekeeping: Arc<dyn Housekeeping>,
     pub statistics: Arc<dyn Statistics>,
+    pub bulk_revocations: Arc<dyn BulkRevocations>,
 }
 
 /// The figures and names the use cases are run with.

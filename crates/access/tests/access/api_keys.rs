@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use tokend_access::{
     AccessError, ApiKey, ApiKeyAuthenticator, Caller, CallerAuthentication, CallerKind,
-    CallerRejection,
+    CallerRejection, Presented,
 };
 use tokend_model::{
     Timestamp, WorkspaceName,
@@ -41,11 +41,49 @@ impl ApiKeys for Store {
         self.records.lock().unwrap().push(key.clone());
         Ok(())
     }
+
+    async fn replace(
+        &self,
+        key: &ApiKeyRecord,
+        replaced: &[String],
+        end: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut records = self.records.lock().unwrap();
+        for record in records
+            .iter_mut()
+            .filter(|it| replaced.contains(&it.key_id))
+        {
+            record.expire_time = Some(record.expire_time.map_or(end, |time| time.min(end)));
+        }
+        records.push(key.clone());
+        Ok(())
+    }
+
+    async fn delete(&self, key_ids: &[String]) -> Result<u64, StorageError> {
+        let mut records = self.records.lock().unwrap();
+        let before = records.len();
+        records.retain(|record| !key_ids.contains(&record.key_id));
+        Ok((before - records.len()) as u64)
+    }
+
+    async fn note_uses(&self, uses: &[(String, Timestamp)]) -> Result<(), StorageError> {
+        self.statements.fetch_add(1, Ordering::SeqCst);
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(StorageError::Unavailable("down".into()));
+        }
+        let mut records = self.records.lock().unwrap();
+        for record in records.iter_mut() {
+            let used = uses.iter().find(|(key_id, _)| *key_id == record.key_id);
+            record.last_used_time = record.last_used_time.max(used.map(|(_, time)| *time));
+        }
+        Ok(())
+    }
 }
 
 struct Fixture {
     store: Arc<Store>,
     clock: Arc<StandingClock>,
+    keys: Arc<ApiKeyAuthenticator>,
     authentication: CallerAuthentication,
 }
 
@@ -53,11 +91,15 @@ impl Fixture {
     fn new() -> Self {
         let store = Arc::new(Store::default());
         let clock = Arc::new(StandingClock::new());
-        let authenticator = ApiKeyAuthenticator::new(store.clone(), clock.clone());
+        let keys = Arc::new(ApiKeyAuthenticator::new(store.clone(), clock.clone()));
         Self {
             store,
             clock,
-            authentication: CallerAuthentication::ApiKeys(authenticator),
+            keys: keys.clone(),
+            authentication: CallerAuthentication {
+                api_keys: Some(keys),
+                ..Default::default()
+            },
         }
     }
 
@@ -68,8 +110,24 @@ impl Fixture {
         format!("Bearer {}", key.expose())
     }
 
-    async fn authenticate(&self, authorization: &str) -> Result<Caller, AccessError> {
-        self.authentication.authenticate(Some(authorization)).await
+    async fn authenticate(&self, authorization: &str) -> Result<Arc<Caller>, AccessError> {
+        self.present(Some(authorization)).await
+    }
+
+    async fn present(&self, authorization: Option<&str>) -> Result<Arc<Caller>, AccessError> {
+        let presented = Presented {
+            authorization,
+            certificate: None,
+        };
+        self.authentication
+            .authenticate(presented, self.clock.now())
+            .await
+    }
+
+    /// When the only key there is was used, as the store has it.
+    fn last_used(&self) -> Option<i64> {
+        let records = self.store.records.lock().unwrap();
+        records[0].last_used_time.map(|time| time.timestamp())
     }
 
     fn statements(&self) -> usize {
@@ -82,7 +140,7 @@ fn generate(now: Timestamp, expire_time: Option<Timestamp>) -> ApiKey {
     ApiKey::generate("billing", workspace, CallerRole::Backend, now, expire_time).unwrap()
 }
 
-fn rejected(rejection: CallerRejection) -> Result<Caller, AccessError> {
+fn rejected(rejection: CallerRejection) -> Result<Arc<Caller>, AccessError> {
     Err(AccessError::CallerUnauthenticated(rejection))
 }
 
@@ -95,8 +153,8 @@ async fn a_known_key_is_checked_without_a_statement() {
         (caller.name.as_str(), caller.workspace.as_str()),
         ("billing", "acme")
     );
-    assert_eq!(caller.role, CallerRole::Backend);
-    assert!(matches!(caller.kind, CallerKind::ApiKey { key_id } if key.contains(&key_id)));
+    assert_eq!(caller.role, Some(CallerRole::Backend));
+    assert!(matches!(&caller.kind, CallerKind::ApiKey { key_id } if key.contains(key_id)));
     for _ in 0..100 {
         fixture.authenticate(&key).await.unwrap();
     }
@@ -134,7 +192,7 @@ async fn unknown_and_wrong_keys_are_refused_alike() {
         );
     }
     assert_eq!(
-        fixture.authentication.authenticate(None).await,
+        fixture.present(None).await,
         rejected(CallerRejection::Missing)
     );
 }
@@ -188,9 +246,79 @@ async fn an_outage_keeps_the_known_keys() {
     let key = fixture.add_key(None).await;
     fixture.authenticate(&key).await.unwrap();
     fixture.store.is_down.store(true, Ordering::SeqCst);
-    let CallerAuthentication::ApiKeys(authenticator) = &fixture.authentication else {
-        panic!("the fixture uses keys");
-    };
-    assert!(authenticator.reload().await.is_err());
+    assert!(fixture.keys.reload().await.is_err());
     assert!(fixture.authenticate(&key).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_right_key_is_found_among_many_and_no_other_is_taken_for_it() {
+    let fixture = Fixture::new();
+    let mut keys = Vec::new();
+    for _ in 0..100 {
+        keys.push(fixture.add_key(None).await);
+    }
+    for key in &keys {
+        let caller = fixture.authenticate(key).await.unwrap();
+        assert!(matches!(&caller.kind, CallerKind::ApiKey { key_id } if key.contains(key_id)));
+    }
+    // A known secret under another's id, known or not.
+    let split = "Bearer tokend_".len() + 16;
+    for (one, other) in keys.iter().zip(&keys[1..]) {
+        let mixed = format!("{}{}", &one[..split], &other[split..]);
+        let unknown = format!("Bearer tokend_{}{}", "z".repeat(16), &one[split..]);
+        for text in [mixed, unknown] {
+            assert_eq!(
+                fixture.authenticate(&text).await,
+                rejected(CallerRejection::Refused)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_caller_could_be_of_another_kind_is_not_known() {
+    let fixture = Fixture::new();
+    let good = fixture.add_key(None).await;
+    let foreign = fixture.add_key(None).await;
+    fixture.store.records.lock().unwrap()[1].caller = "spiffe://acme.example/billing".to_owned();
+    assert!(fixture.authenticate(&good).await.is_ok());
+    assert_eq!(
+        fixture.authenticate(&foreign).await,
+        rejected(CallerRejection::Refused)
+    );
+}
+
+#[tokio::test]
+async fn uses_are_written_once_and_survive_reloads_and_outages() {
+    let fixture = Fixture::new();
+    let key = fixture.add_key(None).await;
+    fixture.authenticate(&key).await.unwrap();
+    let first = fixture.clock.seconds();
+    fixture.keys.write_last_uses().await.unwrap();
+    assert_eq!(fixture.last_used(), Some(first));
+
+    // Nothing was used since, so nothing is written.
+    let statements = fixture.statements();
+    fixture.keys.write_last_uses().await.unwrap();
+    assert_eq!(fixture.statements(), statements);
+
+    fixture.clock.advance(30);
+    fixture.authenticate(&key).await.unwrap();
+    fixture.store.is_down.store(true, Ordering::SeqCst);
+    assert!(fixture.keys.write_last_uses().await.is_err());
+    fixture.store.is_down.store(false, Ordering::SeqCst);
+    fixture.keys.reload().await.unwrap();
+    fixture.keys.write_last_uses().await.unwrap();
+    assert_eq!(fixture.last_used(), Some(first + 30));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_no_use() {
+    let fixture = Fixture::new();
+    let in_a_minute = fixture.clock.now() + std::time::Duration::from_secs(60);
+    let key = fixture.add_key(Some(in_a_minute)).await;
+    fixture.clock.advance(60);
+    assert!(fixture.authenticate(&key).await.is_err());
+    fixture.keys.write_last_uses().await.unwrap();
+    assert_eq!(fixture.last_used(), None);
 }

@@ -23,6 +23,9 @@ use crate::{clock::StandingClock, signing_key::SigningKey};
 
 pub(crate) const AUDIENCE: &str = "tokend";
 
+/// The name of the caller who brings app users' tokens unless it matters.
+const CALLER: &str = "backend";
+
 /// What the issuer answers when asked for its keys.
 #[derive(Clone)]
 pub(crate) enum Answer {
@@ -136,7 +139,16 @@ impl Verifier {
         workspace: &WorkspaceName,
         token: &str,
     ) -> Result<AppUser, TokenRejection> {
-        match self.verifier.verify(workspace, token).await {
+        self.verify_for(workspace, CALLER, token).await
+    }
+
+    pub(crate) async fn verify_for(
+        &self,
+        workspace: &WorkspaceName,
+        caller: &str,
+        token: &str,
+    ) -> Result<AppUser, TokenRejection> {
+        match self.verifier.verify(workspace, caller, token).await {
             Ok(user) => Ok(user),
             Err(AccessError::AppUserUnauthenticated(rejection)) => Err(rejection),
             Err(other) => panic!("{other}"),

@@ -22,6 +22,8 @@ pub struct ApiKeyRecord {
     pub create_time: Timestamp,
     /// When it stops working; never if absent.
     pub expire_time: Option<Timestamp>,
+    /// When it was last accepted, to the minute; never if absent.
+    pub last_used_time: Option<Timestamp>,
 }
 
 /// What a caller may do until there is a policy.
@@ -41,4 +43,18 @@ pub trait ApiKeys: Send + Sync {
 
     /// Adds one.
     async fn insert(&self, key: &ApiKeyRecord) -> Result<(), StorageError>;
+
+    /// Adds one in place of others, which end at `end` unless they end sooner: all of it or nothing.
+    async fn replace(
+        &self,
+        key: &ApiKeyRecord,
+        replaced: &[String],
+        end: Timestamp,
+    ) -> Result<(), StorageError>;
+
+    /// Removes those with these ids; answers how many there were.
+    async fn delete(&self, key_ids: &[String]) -> Result<u64, StorageError>;
+
+    /// Notes when keys were last accepted. A time before the one noted, or a key that is gone, changes nothing.
+    async fn note_uses(&self, uses: &[(String, Timestamp)]) -> Result<(), StorageError>;
 }

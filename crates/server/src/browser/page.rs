@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
+use tokend_access::Suspended;
 use tokend_api::v1::ErrorReason;
 use tokend_model::{Authorization, AuthorizationId, Owner, Secret};
 use tokend_vending::Error;
@@ -40,6 +41,16 @@ pub(super) fn error(error: &Error) -> Response {
         p.reason { (error.reason()) }
     };
     page(status, "Not connected", body)
+}
+
+/// That an operator keeps anything from being connected here now.
+pub(super) fn stopped(stopped: Suspended) -> Response {
+    let body = html! {
+        p { (capitalized(&stopped.to_string())) "." }
+        p { "Nothing was connected. Try again later." }
+        p.reason { "SUSPENDED" }
+    };
+    page(StatusCode::FORBIDDEN, "Not connected", body)
 }
 
 /// The question whether this browser's user is the one to connect.

@@ -235,6 +235,7 @@ pub struct Quotas {
     pub workspace_vends_per_second: u32,
     pub caller_connections_per_minute: u32,
     pub workspace_connections_per_minute: u32,
+    pub rejected_generations_per_minute: u32,
 }
 
 /// `[audit]`

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use super::{
     asked::{Asked, Named},
     connector_service::answer,
+    made::Made,
 };
 use crate::{
     admission::{Admission, Admitted, Ask},
@@ -62,15 +63,18 @@ impl Admin {
     }
 
     /// The answer, once it is on record.
-    async fn acted<T>(
+    async fn acted<T: Made>(
         &self,
-        asked: Named,
+        mut asked: Named,
         admitted: &Admitted,
         result: Result<T, impl Into<Failure>>,
     ) -> Answer<T> {
         let result = result.map_err(Into::into);
         let failure = result.as_ref().err();
+        let named = asked.len();
+        asked.extend(result.iter().flat_map(Made::made));
         let recorded = self.admission.audit.done(admitted, &asked, failure).await;
+        asked.truncate(named);
         answer(|| asked, recorded.and(result))
     }
 }
@@ -466,18 +470,28 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::ListAuditEventsRequest>,
     ) -> Answer<v1::ListAuditEventsResponse> {
-        self.admit(Action::ReadAudit, AuditAction::AuditRead, request)
+        let (admitted, asked, request) = self
+            .admit(Action::ReadAudit, AuditAction::AuditRead, request)
             .await?;
-        Err(status::unimplemented("ListAuditEvents"))
+        let result = self
+            .list_audit_events_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn explain_access(
         &self,
         request: Request<v1::ExplainAccessRequest>,
     ) -> Answer<v1::ExplainAccessResponse> {
-        self.admit(Action::ExplainAccess, AuditAction::AccessExplain, request)
-            .await?;
-        Err(status::unimplemented("ExplainAccess"))
+        let asked = request.get_ref().asked();
+        match self.admit_explanation(&request).await {
+            Ok(admitted) => {
+                let request = request.into_inner();
+                let result = self.explain_access_to(&admitted.call, request).await;
+                self.acted(asked, &admitted, result).await
+            }
+            Err(failure) => Err(status::about(&failure, asked)),
+        }
     }
 
     async fn rotate_keys(
@@ -490,71 +504,89 @@ impl AdminService for Admin {
     }
 
     async fn suspend(&self, request: Request<v1::SuspendRequest>) -> Answer<v1::SuspendResponse> {
-        self.admit(Action::Suspend, AuditAction::Suspension, request)
+        let (admitted, asked, request) = self
+            .admit(Action::Suspend, AuditAction::Suspension, request)
             .await?;
-        Err(status::unimplemented("Suspend"))
+        let result = self.suspend_in(&admitted, request).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Answer<v1::ResumeResponse> {
-        self.admit(Action::Suspend, AuditAction::Suspension, request)
+        let (admitted, asked, request) = self
+            .admit(Action::Suspend, AuditAction::Suspension, request)
             .await?;
-        Err(status::unimplemented("Resume"))
+        let result = self.resume_in(admitted.workspace(), request).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn list_suspensions(
         &self,
         request: Request<v1::ListSuspensionsRequest>,
     ) -> Answer<v1::ListSuspensionsResponse> {
-        self.admit(
-            Action::ReadConfiguration,
-            AuditAction::MetadataRead,
-            request,
-        )
-        .await?;
-        Err(status::unimplemented("ListSuspensions"))
+        let (admitted, asked, _) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self.list_suspensions_in(admitted.workspace()).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn start_bulk_revocation(
         &self,
         request: Request<v1::StartBulkRevocationRequest>,
     ) -> Answer<v1::StartBulkRevocationResponse> {
-        self.admit(Action::Suspend, AuditAction::BulkRevocation, request)
+        let (admitted, asked, request) = self
+            .admit(Action::Suspend, AuditAction::BulkRevocation, request)
             .await?;
-        Err(status::unimplemented("StartBulkRevocation"))
+        let result = self.start_bulk_revocation_in(&admitted, request).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn get_bulk_revocation(
         &self,
         request: Request<v1::GetBulkRevocationRequest>,
     ) -> Answer<v1::GetBulkRevocationResponse> {
-        self.admit(
-            Action::ReadConfiguration,
-            AuditAction::MetadataRead,
-            request,
-        )
-        .await?;
-        Err(status::unimplemented("GetBulkRevocation"))
+        let (admitted, asked, request) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self
+            .get_bulk_revocation_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn list_bulk_revocations(
         &self,
         request: Request<v1::ListBulkRevocationsRequest>,
     ) -> Answer<v1::ListBulkRevocationsResponse> {
-        self.admit(
-            Action::ReadConfiguration,
-            AuditAction::MetadataRead,
-            request,
-        )
-        .await?;
-        Err(status::unimplemented("ListBulkRevocations"))
+        let (admitted, asked, _) = self
+            .admit(
+                Action::ReadConfiguration,
+                AuditAction::MetadataRead,
+                request,
+            )
+            .await?;
+        let result = self.list_bulk_revocations_in(admitted.workspace()).await;
+        self.acted(asked, &admitted, result).await
     }
 
     async fn cancel_bulk_revocation(
         &self,
         request: Request<v1::CancelBulkRevocationRequest>,
     ) -> Answer<v1::CancelBulkRevocationResponse> {
-        self.admit(Action::Suspend, AuditAction::BulkRevocation, request)
+        let (admitted, asked, request) = self
+            .admit(Action::Suspend, AuditAction::BulkRevocation, request)
             .await?;
-        Err(status::unimplemented("CancelBulkRevocation"))
+        let result = self
+            .cancel_bulk_revocation_in(admitted.workspace(), request)
+            .await;
+        self.acted(asked, &admitted, result).await
     }
 }

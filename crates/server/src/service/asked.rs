@@ -36,7 +36,6 @@ asked! {
     CreateConnectorRequest {}
     GetConnectorRequest { connector_id: "connectorId" }
     ListConnectorsRequest {}
-    UpdateConnectorRequest {}
     DeleteConnectorRequest { connector_id: "connectorId" }
     ApplyConnectorsRequest {}
     StartAuthorizationRequest { integration_type: "integrationType", connector_id: "connectorId" }
@@ -51,18 +50,27 @@ asked! {
     UpdateConnectionRequest { connection_id: "connectionId" }
     ReapConnectionsRequest {}
     GetStatisticsRequest { integration_type: "integrationType" }
-    ExportUserDataRequest {}
-    EraseUserRequest {}
+    ExportUserDataRequest { app_user_id: "appUserId" }
+    EraseUserRequest { app_user_id: "appUserId" }
     ImportConnectionRequest { connector_id: "connectorId" }
     SetStaticCredentialRequest { connector_id: "connectorId" }
     ListAuditEventsRequest {}
-    ExplainAccessRequest {}
+    ExplainAccessRequest { caller: "explainedCaller", integration_type: "integrationType", connector_id: "connectorId", app_user_id: "appUserId" }
     RotateKeysRequest {}
     SuspendRequest {}
     ResumeRequest {}
     ListSuspensionsRequest {}
     StartBulkRevocationRequest { integration_type: "integrationType", connector_id: "connectorId" }
-    GetBulkRevocationRequest {}
+    GetBulkRevocationRequest { bulk_revocation_id: "bulkRevocationId" }
     ListBulkRevocationsRequest {}
-    CancelBulkRevocationRequest {}
+    CancelBulkRevocationRequest { bulk_revocation_id: "bulkRevocationId" }
+}
+
+impl Asked for v1::UpdateConnectorRequest {
+    fn asked(&self) -> Named {
+        let id = self.connector.iter().map(|it| &it.connector_id);
+        id.filter(|id| !id.is_empty())
+            .map(|id| ("connectorId", id.clone()))
+            .collect()
+    }
 }

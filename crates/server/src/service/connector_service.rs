@@ -18,6 +18,7 @@ use tonic::{Extensions, Request, Response, Status, metadata::MetadataMap};
 use super::{
     asked::{Asked, Named},
     from_proto,
+    made::Made,
     page::PageRequest,
     to_proto,
 };
@@ -122,8 +123,8 @@ impl ConnectorService for Connector {
         request: Request<v1::CompleteAppUserConnectionRequest>,
     ) -> Answer<v1::CompleteAppUserConnectionResponse> {
         let asked = request.get_ref().asked();
-        let ask = Ask::new(Action::Connect, AuditAction::AuthorizationComplete);
-        let admitted = self.admit_user(&request, ask).await?;
+        let admitted = self.admit_completion(&request).await;
+        let admitted = admitted.map_err(|failure| status::about(&failure, asked.clone()))?;
         let result = self.complete(&admitted, request.into_inner()).await;
         self.acted(asked, &admitted, result).await
     }
@@ -195,24 +196,45 @@ impl Connector {
     ) -> Result<Admitted, Status> {
         let admitted = async {
             let call = Arc::new(self.identify_user(request).await?);
-            let admitted = self.admission.admit(&call, ask).await?;
-            self.admission.audit.check()?;
-            Ok(admitted)
+            self.admit(&call, ask).await
         };
         admitted
             .await
             .map_err(|failure| status::about(&failure, request.get_ref().asked()))
     }
 
-    /// The answer, once it is on record.
-    async fn acted<T>(
+    /// The same for completing an attempt: what it is about, the attempt says.
+    async fn admit_completion(
         &self,
-        asked: Named,
+        request: &Request<v1::CompleteAppUserConnectionRequest>,
+    ) -> Result<Admitted, Failure> {
+        let call = Arc::new(self.identify_user(request).await?);
+        let attempt = &request.get_ref().authorization_id;
+        let ask = Ask {
+            connector_id: &self.admission.connector_of(&call, attempt).await?,
+            ..Ask::new(Action::Connect, AuditAction::AuthorizationComplete)
+        };
+        self.admit(&call, ask).await
+    }
+
+    async fn admit(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Admitted, Failure> {
+        let admitted = self.admission.admit(call, ask).await?;
+        self.admission.audit.check()?;
+        Ok(admitted)
+    }
+
+    /// The answer, once it is on record.
+    async fn acted<T: Made>(
+        &self,
+        mut asked: Named,
         admitted: &Admitted,
         result: Result<T, Failure>,
     ) -> Answer<T> {
         let failure = result.as_ref().err();
+        let named = asked.len();
+        asked.extend(result.iter().flat_map(Made::made));
         let recorded = self.admission.audit.done(admitted, &asked, failure).await;
+        asked.truncate(named);
         answer(|| asked, recorded.and(result))
     }
 
@@ -246,7 +268,8 @@ impl Connector {
         let admitted = self.admission.admit(call, ask).await?;
         let vended = async {
             let (target, options) = from_proto::shared_get(&call.workspace, request)?;
-            self.admission.count(&admitted, &target)?;
+            self.admission
+                .count(&admitted, &target, options.rejected_generation)?;
             Ok(self.vending.vend(&target, &options).await?)
         };
         self.hand_out(&admitted, vended.await).await
@@ -267,7 +290,8 @@ impl Connector {
         let vended = async {
             let user = call.user()?;
             let (target, options) = from_proto::app_user_get(&call.workspace, &user, request)?;
-            self.admission.count(&admitted, &target)?;
+            self.admission
+                .count(&admitted, &target, options.rejected_generation)?;
             match self.vending.vend(&target, &options).await {
                 Err(error) if !request.connect_return_url.is_empty() => Err(self
                     .with_connect_link(error, target, &options, request)

@@ -13,6 +13,7 @@ pub(crate) struct Model {
     pub(crate) role: String,
     pub(crate) create_time: i64,
     pub(crate) expire_time: Option<i64>,
+    pub(crate) last_used_time: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

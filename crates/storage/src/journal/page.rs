@@ -146,7 +146,8 @@ fn plain(claim: &Claim, answer: &RawTokenAnswer) -> Zeroizing<Vec<u8>> {
     plain
 }
 
-fn read_plain(claim: &Claim, plain: &[u8]) -> Option<RawTokenAnswer> {
+/// What was sealed, once it is open.
+pub(super) fn read_plain(claim: &Claim, plain: &[u8]) -> Option<RawTokenAnswer> {
     let (epoch, rest) = plain.split_first_chunk()?;
     let (status, rest) = rest.split_first_chunk()?;
     let (receive_time, rest) = rest.split_first_chunk()?;

@@ -26,6 +26,7 @@ macro_rules! cases {
 mod api_keys;
 mod attempts;
 mod authorizations;
+mod bulk_revocations;
 mod cancellation;
 mod changes;
 mod claims;
@@ -51,5 +52,6 @@ mod siblings;
 mod silence;
 mod staged_imports;
 mod statistics;
+mod suspensions;
 mod tags;
 mod workspaces;

@@ -161,7 +161,7 @@ impl Vending {
     }
 
     /// How long a provider that asked for it is left alone.
-    pub(super) fn rate_limit_pause(&self, failure: &TokenFailure) -> Duration {
+    pub(crate) fn rate_limit_pause(&self, failure: &TokenFailure) -> Duration {
         match failure.retry_after {
             Some(told) => told.min(LONGEST_WAIT),
             None => {

@@ -52,7 +52,8 @@ pub(crate) fn of(world: &Arc<World>, process: &Arc<Process>) -> Ports {
         integration_overrides: database.clone(),
         staged_imports: database.clone(),
         housekeeping: database.clone(),
-        statistics: database,
+        statistics: database.clone(),
+        bulk_revocations: database,
     }
 }
 

@@ -1,13 +1,14 @@
-//! What no simulated run asks: figures, clearing away, and grants that are verified.
+//! What no simulated run asks: figures, clearing away, grants that are verified, and revoking in bulk.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use tokend_model::{
-    Authorization, Connection, ConnectionId, IntegrationTypeName, Owner, Timestamp, TokenAnswer,
-    WorkspaceName,
+    Authorization, BulkRevocationId, Connection, ConnectionId, IntegrationTypeName, Owner,
+    Timestamp, TokenAnswer, WorkspaceName,
     ports::{
-        Counts, Housekeeping, Imported, NewConnection, StagedImports, Statistics, StorageError,
+        BulkRevocation, BulkRevocations, Counts, Housekeeping, Imported, NewBulkRevocation,
+        NewConnection, Progress, StagedImports, Statistics, StorageError,
     },
 };
 
@@ -94,5 +95,66 @@ impl Statistics for Database {
         _categories: &BTreeMap<IntegrationTypeName, String>,
     ) -> Result<Counts, StorageError> {
         Ok(Counts::default())
+    }
+}
+
+#[async_trait]
+impl BulkRevocations for Database {
+    async fn start_bulk_revocation(
+        &self,
+        _new: &NewBulkRevocation,
+    ) -> Result<BulkRevocation, StorageError> {
+        Err(StorageError::Changed)
+    }
+
+    async fn bulk_revocation(
+        &self,
+        _workspace: &WorkspaceName,
+        _id: &BulkRevocationId,
+    ) -> Result<Option<BulkRevocation>, StorageError> {
+        Ok(None)
+    }
+
+    async fn bulk_revocations(
+        &self,
+        _workspace: &WorkspaceName,
+        _limit: u64,
+    ) -> Result<Vec<BulkRevocation>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    async fn cancel_bulk_revocation(
+        &self,
+        _workspace: &WorkspaceName,
+        _id: &BulkRevocationId,
+    ) -> Result<Option<BulkRevocation>, StorageError> {
+        Ok(None)
+    }
+
+    async fn take_bulk_revocation(
+        &self,
+        _holder: &str,
+        _lease: Duration,
+    ) -> Result<Option<BulkRevocation>, StorageError> {
+        Ok(None)
+    }
+
+    async fn yet_to_revoke(
+        &self,
+        _job: &BulkRevocation,
+        _after: Option<&ConnectionId>,
+        _limit: u64,
+    ) -> Result<Vec<ConnectionId>, StorageError> {
+        Ok(Vec::new())
+    }
+
+    async fn report_bulk_revocation(
+        &self,
+        _job: &BulkRevocation,
+        _holder: &str,
+        _provider_failed: u64,
+        _progress: Progress,
+    ) -> Result<Option<BulkRevocation>, StorageError> {
+        Ok(None)
     }
 }

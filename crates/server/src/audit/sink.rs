@@ -1,0 +1,135 @@
+//! A sink as those who record see it: a queue to whatever writes, and whether it is any good now.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError},
+    },
+    time::Duration,
+};
+
+use tokend_model::AuditEvent;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::AuditSink;
+
+/// Records that may wait for a sink; those that find no room go to the next one.
+pub(super) const QUEUE: usize = 4096;
+/// Records that are written together at most.
+pub(super) const BATCH: usize = 512;
+/// How often a sink that was left aside is tried again.
+pub(super) const PROBE: Duration = Duration::from_secs(1);
+
+/// What a sink is told.
+pub(super) enum Order {
+    /// Put an event on record; answers whether that was done.
+    Record(Request),
+    /// Finish and end.
+    Close(oneshot::Sender<()>),
+}
+
+/// An event to be put on record.
+pub(super) struct Request {
+    pub(super) event: Arc<AuditEvent>,
+    pub(super) done: oneshot::Sender<bool>,
+}
+
+/// Whether a sink is used. Set aside by whoever sees it fail or hang; used again once it has taken something.
+#[derive(Clone)]
+pub(super) struct Health {
+    good: Arc<watch::Sender<bool>>,
+    kind: AuditSink,
+}
+
+/// Where orders wait.
+pub(super) enum Queue {
+    Thread(SyncSender<Order>),
+    Task(mpsc::Sender<Order>),
+}
+
+/// One of the places that records go to.
+pub(super) struct Sink {
+    pub(super) queue: Queue,
+    pub(super) health: Health,
+}
+
+impl Health {
+    pub(super) fn new(kind: AuditSink) -> Self {
+        Self {
+            good: Arc::new(watch::Sender::new(true)),
+            kind,
+        }
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        *self.good.borrow()
+    }
+
+    /// It took something.
+    pub(super) fn took(&self) {
+        if !self.is_good() && !self.good.send_replace(true) {
+            tracing::info!(sink = ?self.kind, "the audit sink takes records again");
+        }
+    }
+
+    /// It failed or hangs.
+    pub(super) fn set_aside(&self, why: &dyn std::fmt::Display) {
+        if self.good.send_replace(false) {
+            tracing::error!(sink = ?self.kind, %why, "the audit sink is left aside until it takes records again");
+        }
+    }
+}
+
+impl Sink {
+    pub(super) fn kind(&self) -> AuditSink {
+        self.health.kind
+    }
+
+    /// Puts the event on record here; `false` if that failed, or is not known within the limit.
+    pub(super) async fn take(&self, event: &Arc<AuditEvent>, limit: Duration) -> bool {
+        let mut health = self.health.good.subscribe();
+        if !*health.borrow_and_update() {
+            return false;
+        }
+        let (done, answered) = oneshot::channel();
+        let event = event.clone();
+        if !self.queue.put(Order::Record(Request { event, done })) {
+            return false;
+        }
+        let taken = async {
+            tokio::select! {
+                biased;
+                taken = answered => taken.unwrap_or(false),
+                _ = health.wait_for(|good| !good) => false,
+            }
+        };
+        match tokio::time::timeout(limit, taken).await {
+            Ok(taken) => taken,
+            Err(_) => {
+                self.health.set_aside(&"it takes too long");
+                false
+            }
+        }
+    }
+
+    /// Ends it once what waits is written; one that hangs is not waited for any longer than this.
+    pub(super) async fn close(&self, limit: Duration) {
+        let (done, ended) = oneshot::channel();
+        if self.queue.put(Order::Close(done)) && tokio::time::timeout(limit, ended).await.is_err() {
+            tracing::warn!(sink = ?self.health.kind, "the audit sink did not end in time");
+        }
+    }
+}
+
+impl Queue {
+    /// Whether there was room.
+    fn put(&self, order: Order) -> bool {
+        match self {
+            Self::Thread(queue) => match queue.try_send(order) {
+                Ok(()) => true,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+            },
+            Self::Task(queue) => queue.try_send(order).is_ok(),
+        }
+    }
+}
