@@ -103,6 +103,11 @@ rig-expiry: ## EXPIRING=100000 connections are due at once: renewed in time, at 
 	EXPIRING=$(EXPIRING) tests/rigs/postgres run cargo test --locked --package tokend-tests --test contract p29_ -- --nocapture >target/rig-expiry.log 2>&1 || { cat target/rig-expiry.log; exit 1; }
 	@grep 'P-29: ' target/rig-expiry.log
 
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## feed strange bytes to all that reads strangers' bytes: SECONDS of each target; make fuzz TARGETS=jwt for some
+	tests/fuzz/run $(SECONDS) $(TARGETS)
+
 SAMPLES ?= 1000000
 .PHONY: bench-key-timing
 bench-key-timing: ## does the time to refuse an API key tell what was wrong with it: SAMPLES of each kind, on a quiet machine
@@ -118,6 +123,21 @@ rig-isolation: ## OPERATIONS=1000000 random operations over five workspaces: eve
 .PHONY: bench-access
 bench-access: ## what each authenticator, policy and audit sink adds to a GetConnection, as a ratio; about a minute
 	cargo bench --locked --package tokend-tests --bench access
+
+VENDS ?= 1000000
+.PHONY: rig-audit
+rig-audit: ## VENDS=1000000 tokens vended while audit sinks fail, hang and processes are killed: none without its record
+	@mkdir -p target
+	VENDS=$(VENDS) cargo test --locked --release --package tokend-server --lib audit::tests::rig:: -- --nocapture >target/rig-audit.log 2>&1 || { cat target/rig-audit.log; exit 1; }
+	@grep -o 'rig-audit .*' target/rig-audit.log
+
+FLOOD_SECONDS ?= 20
+FLOOD_RATE ?= 5
+.PHONY: rig-flood
+rig-flood: ## a peer floods, and a well-behaved caller is timed beside it: FLOOD_SECONDS and FLOOD_RATE (of each kind, a second)
+	@mkdir -p target
+	FLOOD_SECONDS=$(FLOOD_SECONDS) FLOOD_RATE=$(FLOOD_RATE) cargo test --locked --package tokend-tests --test contract flooding::a_flood -- --nocapture >target/rig-flood.log 2>&1 || { cat target/rig-flood.log; exit 1; }
+	@grep -o 'flooding: .*' target/rig-flood.log
 
 .PHONY: fmt
 fmt: ## format the code

@@ -127,9 +127,12 @@ impl Tokend {
         format!("http://{}", self.server.operations_address())
     }
 
-    /// Another replica on the same database and key, with a backend's client of its own.
+    /// Another replica on the same database and key, with an audit trail and a backend's client of its own.
     pub async fn replica(&self) -> (Server, Client) {
-        let server = Server::start(&self.config, Callers::ApiKeys).await.unwrap();
+        let mut config = self.config.clone();
+        let name = format!("audit-{}.jsonl", uuid::Uuid::now_v7());
+        config.audit.file = self.home.path().join(name);
+        let server = Server::start(&config, Callers::ApiKeys).await.unwrap();
         let backend = client(&server, &self.backend_key).await;
         (server, backend)
     }

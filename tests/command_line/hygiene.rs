@@ -24,7 +24,9 @@ async fn a_server_leaves_no_core_and_cannot_be_looked_into() {
     let served = Served::start(&home).await;
     let process = served.process_id();
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
     let core: Vec<_> = core.unwrap().split_whitespace().skip(4).take(2).collect();
     assert_eq!(core, ["0", "0"], "{limits}");
     // The kernel gives to root what belongs to a process that is not dumpable (proc(5)).
@@ -54,7 +56,12 @@ fn panics_with_a_secret() {
 fn a_panic_does_not_tell_what_it_is_about() {
     let canary = format!("canary-{:016x}", fastrand::u64(..));
     let ran = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "hygiene::panics_with_a_secret", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "hygiene::panics_with_a_secret",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("CANARY", &canary)
         .output()
         .unwrap();
@@ -62,8 +69,14 @@ fn a_panic_does_not_tell_what_it_is_about() {
     assert!(ran.status.success(), "{stderr}");
     assert!(!stderr.contains(&canary), "{stderr}");
     assert!(!String::from_utf8_lossy(&ran.stdout).contains(&canary));
-    let told: Vec<_> = stderr.lines().filter(|line| line.contains("a panic at")).collect();
+    let told: Vec<_> = stderr
+        .lines()
+        .filter(|line| line.contains("a panic at"))
+        .collect();
     assert_eq!(told.len(), 2, "{stderr}");
-    assert!(told.iter().all(|line| line.contains("hygiene.rs:")), "{stderr}");
+    assert!(
+        told.iter().all(|line| line.contains("hygiene.rs:")),
+        "{stderr}"
+    );
     assert!(told[1].contains("thread worker"), "{stderr}");
 }

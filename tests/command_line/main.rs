@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod auditing;
 mod callers;
 mod configuration;
 mod connecting;
@@ -16,7 +17,9 @@ mod home;
 mod hygiene;
 mod importing;
 mod keys;
+mod kill_switches;
 mod migrate;
 mod operating;
+mod policy;
 mod serve;
 mod unreachable;

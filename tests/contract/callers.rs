@@ -254,6 +254,17 @@ async fn a_removed_key_is_refused_by_every_replica_within_five_seconds() {
         since.elapsed()
     );
     replica.stop().await;
+
+    let asked = v1::ListAuditEventsRequest {
+        actions: vec![v1::AuditAction::CallerChange.into()],
+        ..Default::default()
+    };
+    let trail = tokend.operator.admin().list_audit_events(asked).await;
+    let newest = trail.unwrap().into_inner().events.swap_remove(0);
+    let told = |name: &str| newest.details.get(name).map(String::as_str);
+    assert_eq!(told("change"), Some("remove"));
+    assert_eq!(told("caller"), Some("calendar-backend"));
+    assert_eq!(told("key_id"), Some(removed[0].key_id.as_str()));
     tokend.stop().await;
 }
 

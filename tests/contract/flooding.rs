@@ -147,6 +147,15 @@ async fn rapid_resets_end_their_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_connection_is_asked_to_end() {
+    let served = Served::start(|config| config.grpc.max_connection_age_seconds = 1).await;
+    let frames = served.frames(ATTACKER).await;
+    let ended = timeout(PATIENCE, frames.ended()).await.unwrap();
+    assert_eq!(ended, Ended::GoAway(0), "without an error");
+    served.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_does_not_begin_is_closed() {
     let served = Served::start(|_| {}).await;
     let started = Instant::now();
@@ -200,10 +209,13 @@ async fn calls_beyond_the_limit_are_refused_and_probes_are_not() {
     };
     list().await.unwrap();
 
-    // A call whose message does not come is under way: an address may have one of two.
+    // A call whose message does not come is under way: an address may have one of two. If ours was, it is refused.
     let mut frames = served.frames(NEIGHBOUR).await;
-    frames.begin_call().await.unwrap();
-    let status = eventually("there is no room", async || list().await.err()).await;
+    let status = eventually("there is no room", async || {
+        frames.begin_call().await.unwrap();
+        list().await.err()
+    })
+    .await;
     assert_eq!(
         (status.code(), reason(&status).as_str()),
         (Code::Unavailable, "OVERLOADED")
@@ -270,7 +282,7 @@ struct Flood {
 
 /// All kinds of abuse at once, from the attacker's address.
 fn abuse(served: &Served, stop: &Arc<AtomicBool>) -> Vec<(&'static str, Flood)> {
-    let rate = from_environment("FLOOD_RATE", 10);
+    let rate = from_environment("FLOOD_RATE", 5);
     let pause = Duration::from_millis(1000 / rate.max(1));
     let port = served.port();
     let trusted: Arc<str> = served.authority.pem.as_str().into();
@@ -333,8 +345,7 @@ fn abuse(served: &Served, stop: &Arc<AtomicBool>) -> Vec<(&'static str, Flood)> 
                     let Ok(mut frames) = connect.await else {
                         return true;
                     };
-                    // More than may be under way on one connection.
-                    let sent = frames.call(200, &api_key).await;
+                    let sent = frames.call(20, &api_key).await;
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     sent.is_err()
                 }

@@ -8,7 +8,9 @@
 
 mod answers;
 mod applying;
+mod audit;
 mod batch;
+mod bulk_revocation;
 mod callers;
 mod client_secrets;
 mod concurrency;
@@ -33,6 +35,7 @@ mod promises_disconnect;
 mod promises_provider;
 mod promises_scheduler;
 mod provider_faults;
+mod quotas;
 mod reaping;
 mod reauthorization;
 mod refresh;
@@ -40,6 +43,7 @@ mod rejected_generation;
 mod spiffe;
 mod starting;
 mod statistics;
+mod suspensions;
 mod tags;
 mod tls;
 mod token_answers;

@@ -373,6 +373,66 @@ async fn changed_policies_are_in_force_within_seconds_and_bad_ones_never() {
     assert!(changes.count() >= 2, "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forbidden_type_is_out_of_reach_by_every_way_that_names_it() {
+    let tokend = Tokend::start(with_policies()).await;
+    connect(&tokend).await;
+    let mut admin = tokend.operator.admin();
+    let start = |integration_type: &str| v1::StartAuthorizationRequest {
+        integration_type: integration_type.to_owned(),
+        ..Default::default()
+    };
+    let begun = admin
+        .start_authorization(start("simbilling"))
+        .await
+        .unwrap()
+        .into_inner();
+    tokend.browse(&begun.redirect_url).await;
+    let directory = tokend.config.access.policy_path.clone();
+    let forbid = r#"@id("out") forbid (principal, action in [Action::"manage-authorizations", Action::"manage-connectors"],
+        resource in IntegrationType::"simbilling");"#;
+    fs::write(directory.join("out.cedar"), forbid).unwrap();
+    let status = eventually("it is in force", async || {
+        admin.start_authorization(start("simbilling")).await.err()
+    });
+    let denied = |answer: Result<(), Status>| {
+        refused(answer, Code::PermissionDenied, "CALLER_NOT_ALLOWED");
+    };
+    denied(Err(status.await));
+    let complete = v1::CompleteAuthorizationRequest {
+        authorization_id: begun.authorization_id,
+        completion_token: begun.completion_token,
+        ..Default::default()
+    };
+    denied(admin.complete_authorization(complete).await.map(|_| ()));
+    let create = v1::CreateConnectorRequest {
+        connector: Some(v1::Connector {
+            integration_type: "simbilling".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    denied(admin.create_connector(create).await.map(|_| ()));
+    let mut apply = tokend.connectors();
+    admin.apply_connectors(apply.clone()).await.unwrap();
+    apply.connectors[0].integration_type = "simbilling".to_owned();
+    denied(admin.apply_connectors(apply).await.map(|_| ()));
+    let batch = v1::BatchStartAuthorizationsRequest {
+        requests: vec![start("simshared"), start("simbilling")],
+    };
+    let answer = admin.batch_start_authorizations(batch).await.unwrap();
+    use v1::batch_start_authorizations_result::Result as Started;
+    let [first, second] = &answer.get_ref().results[..] else {
+        panic!("{answer:?}");
+    };
+    assert!(matches!(first.result, Some(Started::Authorization(_))));
+    let Some(Started::Status(status)) = &second.result else {
+        panic!("{second:?}");
+    };
+    assert_eq!(status.code, Code::PermissionDenied as i32);
+    tokend.stop().await;
+}
+
 fn with_policies() -> Options {
     Options {
         configure: |config| {

@@ -23,12 +23,6 @@ async fn an_rpc_that_is_not_built_yet_names_itself() {
             .map(|_| ()),
     );
     unbuilt(
-        "ListAuditEvents",
-        admin
-            .list_audit_events(v1::ListAuditEventsRequest::default())
-            .await,
-    );
-    unbuilt(
         "RotateKeys",
         admin.rotate_keys(v1::RotateKeysRequest::default()).await,
     );

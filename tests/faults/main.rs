@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accounts;
+mod bulk_revocation;
 mod burst;
 mod clocks;
 mod crash;

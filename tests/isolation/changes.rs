@@ -247,7 +247,7 @@ impl Worker {
         reconnect: bool,
     ) -> Result<Option<v1::Connection>, Status> {
         let world = self.world.clone();
-        let caller = Some((slot.workspace, self.rng.usize(0..OPERATOR)));
+        let caller = Some(self.spokesman(slot.workspace));
         let mut connectors = world.client(caller, slot.workspace).connectors();
         let token = world.user_token(UserToken::Of(slot.workspace, user));
         let connect = v1::ConnectAppUserRequest {
@@ -295,7 +295,7 @@ impl Worker {
                 (slot.workspace, user, "COMPLETION_MISMATCH")
             }
         };
-        let caller = Some((workspace, self.rng.usize(0..OPERATOR)));
+        let caller = Some(self.spokesman(workspace));
         let mut connectors = world.client(caller, workspace).connectors();
         let token = world.user_token(UserToken::Of(workspace, user));
         let answer = connectors
@@ -346,7 +346,7 @@ impl Worker {
         let begun = world.model.moment();
         match (slot.user, connected) {
             (Some(user), _) => {
-                let caller = Some((slot.workspace, self.rng.usize(0..OPERATOR)));
+                let caller = Some(self.spokesman(slot.workspace));
                 let mut connectors = world.client(caller, slot.workspace).connectors();
                 let token = world.user_token(UserToken::Of(slot.workspace, user));
                 let request = v1::DisconnectAppUserRequest {

@@ -145,7 +145,7 @@ impl Worker {
             self.rng.usize(0..WORKSPACES.len()),
             self.rng.usize(0..USERS.len()),
         );
-        let caller = Some((workspace, self.rng.usize(0..CALLERS.len())));
+        let caller = Some(self.spokesman(workspace));
         let world = self.world.clone();
         let mut connectors = world.client(caller, workspace).connectors();
         let token = world.user_token(UserToken::Of(workspace, user));

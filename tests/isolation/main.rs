@@ -32,7 +32,7 @@ use crate::{
 const WORKERS: usize = 8;
 
 /// Operations of a run that does not say how many.
-const OPERATIONS: usize = 6_000;
+const OPERATIONS: usize = 5_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_token_vended_is_the_askers_own() {
@@ -63,8 +63,7 @@ async fn every_token_vended_is_the_askers_own() {
 
 /// First some connect, so that there is something to ask for.
 async fn work(mut worker: Worker, number: usize, operations: usize) -> Worker {
-    let mine = Slot::all().skip(number).step_by(WORKERS);
-    for slot in mine.filter(|slot| slot.label == 0 || slot.workspace % 2 == 0) {
+    for slot in Slot::all().skip(number).step_by(WORKERS) {
         worker.change(slot).await;
     }
     for _ in 0..operations {

@@ -7,11 +7,11 @@ use tokend_simulator::{FamilyId, Grant};
 use crate::{
     model::{Stop, Truth},
     observation::{Observation, Outcome, Refusal, UserToken},
-    places::Slot,
+    places::{SPEAKS_FOR_NONE, Slot, WORKSPACES},
 };
 
 /// Which workspaces have the same issuer of app users' tokens: each has the number of its issuer.
-pub(crate) type Issuers = [usize; crate::places::WORKSPACES.len()];
+pub(crate) type Issuers = [usize; WORKSPACES.len()];
 
 /// All there is to judge by.
 pub(crate) struct Oracle<'a> {
@@ -138,14 +138,15 @@ impl Oracle<'_> {
     /// Why it is not let in, whatever there is: who asks is asked first.
     fn refused_at_the_door(&self, seen: &Observation) -> Option<Refusal> {
         let asker = &seen.asker;
-        let Some((workspace, _)) = asker.caller else {
+        let Some((workspace, caller)) = asker.caller else {
             return Some(Refusal::CallerUnknown);
         };
         let known = |token| match token {
             UserToken::Of(issuer, _) => self.issuers[issuer] == self.issuers[asker.workspace],
             UserToken::Forged(..) => false,
         };
-        if seen.for_user && !asker.user.is_some_and(known) {
+        let speaks = (asker.workspace, caller) != SPEAKS_FOR_NONE;
+        if seen.for_user && !(speaks && asker.user.is_some_and(known)) {
             return Some(Refusal::UserUnknown);
         }
         (workspace != asker.workspace).then_some(Refusal::NotAllowed)

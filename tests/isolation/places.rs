@@ -18,6 +18,9 @@ pub(crate) const CALLERS: [&str; 3] = ["front", "back", "ops"];
 /// The caller that is an operator.
 pub(crate) const OPERATOR: usize = 2;
 
+/// The workspace and caller that no app user's token is made out to: there it speaks for none.
+pub(crate) const SPEAKS_FOR_NONE: (usize, usize) = (4, 1);
+
 /// The integration types.
 pub(crate) const TYPES: [&str; 2] = ["simcalendar", "simfiles"];
 

@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::{
     observation::Observation,
-    places::{CONNECTORS, LABELS, Slot, USERS, WORKSPACES},
+    places::{CONNECTORS, LABELS, OPERATOR, SPEAKS_FOR_NONE, Slot, USERS, WORKSPACES},
     world::World,
 };
 
@@ -40,11 +40,38 @@ impl Worker {
             850..890 => self.get_renewed(slot).await,
             890..920 => self.list().await,
             920..950 => self.meddle().await,
-            950..994 => self.change(slot).await,
+            950..994 => {
+                let slot = self.slot_to_change();
+                self.change(slot).await;
+            }
             994..996 => self.replace_connector().await,
             996..998 => self.erase_user().await,
             _ => self.suspend().await,
         }
+    }
+
+    /// A backend of that workspace that may speak for app users.
+    pub(crate) fn spokesman(&mut self, workspace: usize) -> (usize, usize) {
+        let mut callers = (0..OPERATOR).map(|caller| (workspace, caller));
+        let any = (workspace, self.rng.usize(0..OPERATOR));
+        match any == SPEAKS_FOR_NONE {
+            true => callers
+                .find(|caller| *caller != SPEAKS_FOR_NONE)
+                .unwrap_or(any),
+            false => any,
+        }
+    }
+
+    /// Rather one where nothing is connected: most should be connected most of the time.
+    fn slot_to_change(&mut self) -> Slot {
+        let drawn = [self.any_slot(), self.any_slot(), self.any_slot()];
+        let free = |slot: &&Slot| {
+            self.world
+                .model
+                .truth(|truth| truth.connected(**slot))
+                .is_none()
+        };
+        *drawn.iter().find(free).unwrap_or(&drawn[0])
     }
 
     pub(crate) fn any_slot(&mut self) -> Slot {

@@ -17,7 +17,9 @@ use crate::{
     model::Model,
     observation::UserToken,
     oracle::Issuers,
-    places::{CALLERS, CONNECTORS, Connector, OPERATOR, Slot, TYPES, USERS, WORKSPACES},
+    places::{
+        CALLERS, CONNECTORS, Connector, OPERATOR, SPEAKS_FOR_NONE, Slot, TYPES, USERS, WORKSPACES,
+    },
 };
 
 /// The first two workspaces have one issuer: there only the workspace tells their users apart.
@@ -68,9 +70,9 @@ impl World {
         config.quotas.rejected_generations_per_minute = 0;
         config.quotas.caller_connections_per_minute = 0;
         config.quotas.workspace_connections_per_minute = 0;
-        config.access.app_users = WORKSPACES
-            .iter()
-            .zip(ISSUERS)
+        config.access.app_users = ISSUERS
+            .into_iter()
+            .enumerate()
             .map(|(workspace, issuer)| app_users(workspace, &issuers[issuer]))
             .collect();
         generate_key_file(&config.keys.file).unwrap();
@@ -222,13 +224,17 @@ async fn simulator(behaviour: Behaviour) -> Simulator {
     Simulator::start(options).await.unwrap()
 }
 
-fn app_users(workspace: &str, issuer: &Simulator) -> AppUsers {
+fn app_users(workspace: usize, issuer: &Simulator) -> AppUsers {
+    let (limited, silent) = SPEAKS_FOR_NONE;
+    let speaking = (0..CALLERS.len()).filter(|caller| workspace == limited && *caller != silent);
+    let audiences = vec![AUDIENCE.to_owned()];
+    let caller_audiences = speaking.map(|it| (CALLERS[it].to_owned(), audiences.clone()));
     AppUsers {
-        workspace: workspace.to_owned(),
+        workspace: WORKSPACES[workspace].to_owned(),
         issuer: issuer.app_issuer().to_owned(),
         jwks_url: String::new(),
-        audiences: vec![AUDIENCE.to_owned()],
-        caller_audiences: Default::default(),
+        caller_audiences: caller_audiences.collect(),
+        audiences,
         algorithms: Vec::new(),
         user_id_claim: "sub".to_owned(),
     }

@@ -26,7 +26,8 @@ pub struct KeySetOptions {
     pub max_bytes: usize,
     /// An unknown key makes us fetch again, at most once in this time.
     pub fetch_floor: Duration,
-    /// Keys older than this are fetched anew in the background, so that withdrawn ones stop working.
+    /// Keys older than this are fetched anew in the background, so that withdrawn ones stop working. Where nobody asked
+    /// for twice as long, the next one waits for it.
     pub max_age: Duration,
 }
 
@@ -79,9 +80,12 @@ pub(crate) struct KeySetSource {
     last_fetch: Arc<Mutex<Option<Fetch>>>,
 }
 
+#[derive(Clone)]
 struct Known {
-    keys: KeySet,
+    keys: Arc<KeySet>,
     fetch_time: Timestamp,
+    /// When they were last asked for, be it in vain.
+    attempt_time: Timestamp,
 }
 
 #[derive(Clone, Copy)]
@@ -114,7 +118,7 @@ impl KeySetSource {
         kid: Option<&str>,
     ) -> Result<Vec<DecodingKey>, TokenRejection> {
         let keys = self.find_known(algorithm, kid);
-        if !keys.is_empty() {
+        if !keys.is_empty() && !self.is_out_of_sight() {
             self.refresh_in_background();
             return Ok(keys);
         }
@@ -132,6 +136,19 @@ impl KeySetSource {
             .load()
             .as_ref()
             .map_or_else(Vec::new, |known| known.keys.find(algorithm, kid))
+    }
+
+    /// Whether nobody has looked for so long that the keys may be gone for long, too. In an outage somebody looks all
+    /// the time.
+    fn is_out_of_sight(&self) -> bool {
+        let now = self.clock.now();
+        self.known.load().as_ref().is_some_and(|known| {
+            !is_within(
+                known.attempt_time,
+                now,
+                self.options.max_age.saturating_mul(2),
+            )
+        })
     }
 
     fn refresh_in_background(self: &Arc<Self>) {
@@ -175,12 +192,21 @@ impl KeySetSource {
         let fetch_time = self.clock.now();
         match self.fetch().await {
             Ok(keys) => {
-                self.known.store(Some(Arc::new(Known { keys, fetch_time })));
+                self.known.store(Some(Arc::new(Known {
+                    keys: Arc::new(keys),
+                    fetch_time,
+                    attempt_time: fetch_time,
+                })));
                 true
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, location = ?self.location, "an issuer's keys cannot be fetched");
+                let known = self.known.load_full().map(|known| Known {
+                    attempt_time: fetch_time,
+                    ..(*known).clone()
+                });
+                self.known.store(known.map(Arc::new));
                 false
             }
         }

@@ -20,7 +20,7 @@ pub(crate) enum Command {
         path: Option<PathBuf>,
     },
     /// Say why a caller may do something, or why not. Nothing is done. Exits with 3 if it may not.
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Print what policies can see, as a Cedar schema.
     Schema,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Explain {
     /// with --connector].
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
-    /// The app user that it would act for.
+    /// The app user that it would act for; policies see an empty issuer, since nobody has vouched for it.
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     /// Which of the owner's connections.
@@ -61,7 +61,7 @@ pub(crate) struct NotAllowed;
 pub(crate) async fn run(config: Option<&Path>, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Check { path } => check(config, path),
-        Command::Explain(args) => explain(args).await,
+        Command::Explain(args) => explain(*args).await,
         Command::Schema => Ok(output::line(POLICY_SCHEMA.trim_end())?),
     }
 }

@@ -129,11 +129,13 @@ pub enum AuditAction {
     AccessExplain,
     /// The audit trail itself was begun, continued, mended or shortened.
     AuditTrail,
+    /// A copied or restored database was made a deployment's own.
+    DatabaseAdopt,
 }
 
 impl AuditAction {
     /// All of them.
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Vend,
         Self::Refresh,
         Self::AuthorizationStart,
@@ -158,6 +160,7 @@ impl AuditAction {
         Self::AuditRead,
         Self::AccessExplain,
         Self::AuditTrail,
+        Self::DatabaseAdopt,
     ];
 
     /// The one of that name.
@@ -192,6 +195,7 @@ impl AuditAction {
             Self::AuditRead => "AUDIT_READ",
             Self::AccessExplain => "ACCESS_EXPLAIN",
             Self::AuditTrail => "AUDIT_TRAIL",
+            Self::DatabaseAdopt => "DATABASE_ADOPT",
         }
     }
 }

@@ -310,7 +310,10 @@ fn not_allowed(call: &Call, ask: &Ask<'_>) -> AccessError {
 }
 
 /// A metadata's value, which must be ASCII.
-pub(crate) fn text<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<Option<&'a str>, Error> {
+pub(crate) fn text<'a>(
+    metadata: &'a MetadataMap,
+    name: &'static str,
+) -> Result<Option<&'a str>, Error> {
     metadata
         .get(name)
         .map(|value| value.to_str())

@@ -6,8 +6,6 @@ mod event;
 mod file;
 mod offline;
 mod record;
-#[cfg(test)]
-mod rig;
 mod sink;
 mod sync;
 mod tail;
@@ -28,7 +26,8 @@ use tokend_keyring::Keyring;
 use tokend_model::{
     AuditAction, AuditEvent, AuditOutcome, Timestamp, WorkspaceName,
     ports::{
-        AuditFilter, AuditPlace, AuditSeal, AuditTrail, Clock, StorageError, StoredAuditRecord,
+        AuditFilter, AuditPlace, AuditSeal, AuditTrail, BulkRevocation, Clock, StorageError,
+        StoredAuditRecord,
     },
 };
 use tokend_vending::Vended;
@@ -227,6 +226,24 @@ impl Audit {
         }
     }
 
+    /// All that a bulk revocation was to revoke is revoked.
+    pub(crate) async fn bulk_revocation_done(&self, job: &BulkRevocation) {
+        let details = [
+            ("bulkRevocationId", job.id.to_string()),
+            ("revoked", job.revoked.to_string()),
+            ("providerFailed", job.provider_failed.to_string()),
+        ];
+        let mut event = of_trail(self.clock.now(), &details);
+        event.action = AuditAction::BulkRevocation;
+        event.workspace = job.workspace.clone();
+        event.subject.integration_type = job.integration_type.to_string();
+        let connector = job.connector_id.as_ref();
+        event.subject.connector_id = connector.map(ToString::to_string).unwrap_or_default();
+        if self.record(event).await.is_err() {
+            tracing::error!(id = %job.id, "the end of a bulk revocation could not be put on record");
+        }
+    }
+
     fn denied(&self, workspace: &WorkspaceName, error: &AccessError) -> AuditEvent {
         let mut event = event(
             self.clock.now(),
@@ -259,8 +276,8 @@ impl Audit {
         if taken == Some(AuditSink::Database) {
             return Ok(());
         }
-        // Nobody makes the database write by being refused.
-        if event.outcome == AuditOutcome::Denied || counts::are_counted(event.action) {
+        // Nobody makes the database write by being refused or by failing.
+        if event.outcome != AuditOutcome::Succeeded || counts::are_counted(event.action) {
             if taken.is_some() {
                 self.counts.count(&event);
             }

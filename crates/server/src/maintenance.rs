@@ -5,9 +5,11 @@ mod callers;
 use std::path::Path;
 
 use tokend_catalog::Catalogue;
-use tokend_model::{WorkspaceName, ports::Catalogue as _};
+use tokend_model::{AuditAction, WorkspaceName, ports::Catalogue as _};
 
-use crate::{StartError, config::Config, deployment, wire_up::open_storage};
+use crate::{
+    OfflineAct, StartError, config::Config, deployment, record_offline, wire_up::open_storage,
+};
 
 pub use callers::{
     AddedCaller, CallerError, CallerKey, KeyStatus, NewCaller, RotatedCaller, Rotation, WhichKeys,
@@ -51,6 +53,12 @@ pub async fn adopt_database(config: &Config) -> Result<AdoptedDatabase, StartErr
         storage.migrate().await.map_err(StartError::Migrate)?;
     }
     let adopted = deployment::adopt(&config.deployment, &storage).await?;
+    let act = OfflineAct {
+        workspace: WorkspaceName::default_workspace(),
+        action: AuditAction::DatabaseAdopt,
+        details: vec![("deploymentId", adopted.id.clone())],
+    };
+    record_offline(config, &storage, act).await?;
     Ok(AdoptedDatabase {
         deployment_id: adopted.id,
         adoptions: adopted.adoptions,

@@ -235,6 +235,7 @@ impl Server {
         ));
         upkeep.spawn(upkeep::carry_out_bulk_revocations(
             vending.clone(),
+            admission.audit.clone(),
             stop_upkeep.clone(),
         ));
         upkeep.spawn(upkeep::reload_policies(

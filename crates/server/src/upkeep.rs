@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use tokend_model::ports::Connections;
+use tokend_model::ports::{BulkRevocationState, Connections};
 use tokend_storage::Storage;
 use tokend_vending::Vending;
 use tokio::time::Instant;
@@ -128,11 +128,19 @@ pub(crate) async fn reload_suspensions(admission: Arc<Admission>, stop: Cancella
 
 /// Carries out bulk revocations, several at once: one whose provider is slow holds up no other. At the end the rest is
 /// left to other replicas.
-pub(crate) async fn carry_out_bulk_revocations(vending: Vending, stop: CancellationToken) {
+pub(crate) async fn carry_out_bulk_revocations(
+    vending: Vending,
+    audit: Arc<Audit>,
+    stop: CancellationToken,
+) {
     let one_by_one = async || {
         loop {
             match vending.carry_out_bulk_revocation(&stop).await {
-                Ok(Some(_)) => continue,
+                Ok(Some(job)) => {
+                    if job.state == BulkRevocationState::Done {
+                        audit.bulk_revocation_done(&job).await;
+                    }
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "a bulk revocation is left for the next time"),
             }
@@ -159,7 +167,11 @@ pub(crate) async fn reload_policies(admission: Arc<Admission>, stop: Cancellatio
         match reloaded {
             Ok(Ok(None)) => {}
             Ok(Ok(Some(changed))) => {
-                tracing::info!(revision = changed.revision, policies = changed.count, "the policies changed");
+                tracing::info!(
+                    revision = changed.revision,
+                    policies = changed.count,
+                    "the policies changed"
+                );
                 for warning in &changed.warnings {
                     tracing::warn!(%warning, "a policy that is probably not meant so");
                 }

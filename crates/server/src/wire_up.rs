@@ -149,7 +149,10 @@ pub(crate) async fn wire_up(
     let admission = Admission {
         callers,
         app_users,
-        policy: Arc::new(Policy::open(config.policy_path(), &config.access.environment)?),
+        policy: Arc::new(Policy::open(
+            config.policy_path(),
+            &config.access.environment,
+        )?),
         suspensions: Arc::new(suspensions),
         quotas: Quotas::new(quota_options(config)),
         audit: Arc::new(audit),

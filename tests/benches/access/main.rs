@@ -1,5 +1,5 @@
 //! What it costs to know who asks, whether they may, and to put it on record: `GetConnection` of a valid token with each
-//! authenticator, policy and audit sink, over one with none, all in one process. `make bench-access`; `ROUNDS=100` for
+//! authenticator, policy and audit sink, over one with none, all in one process. `make bench-access`; `ROUNDS=600` for
 //! steadier figures.
 
 #![expect(
@@ -25,7 +25,7 @@ async fn main() {
     let stages = Stages::start().await;
     let variants = Variant::all(&stages).await;
     let baselines: Vec<_> = variants.iter().map(|variant| variant.baseline).collect();
-    let figures = measure(&variants, &baselines, rounds.unwrap_or(40)).await;
+    let figures = measure(&variants, &baselines, rounds.unwrap_or(150)).await;
     println!(
         "\nbench-access: GetConnection of a valid token, 16 at a time, client and server in this process\n"
     );

@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use crate::variant::Variant;
 
 /// Calls of a variant in a round.
-const CALLS: usize = 400;
+const CALLS: usize = 100;
 
 /// How many of them are under way at once: enough that neither side waits for the other.
 const AT_ONCE: usize = 16;

@@ -148,6 +148,43 @@ async fn a_withdrawn_key_stops_working() {
 }
 
 #[tokio::test]
+async fn after_a_long_silence_keys_are_looked_at_before_they_are_used() {
+    let (leaked, new) = (SigningKey::es256("leaked"), SigningKey::es256("new"));
+    let issuer = Issuer::start(&[&leaked]).await;
+    let verifier = Verifier::new(vec![issuer.options()]);
+    assert!(
+        verifier
+            .verify(&leaked.sign(&issuer.claims()))
+            .await
+            .is_ok()
+    );
+    // With the issuer away, what is known is good.
+    issuer.answer(Answer::Status(StatusCode::SERVICE_UNAVAILABLE));
+    verifier.clock.advance(1201);
+    assert!(
+        verifier
+            .verify(&leaked.sign(&issuer.claims()))
+            .await
+            .is_ok()
+    );
+    assert_eq!(issuer.fetches(), 2);
+    // That was looked at just now.
+    assert!(
+        verifier
+            .verify(&leaked.sign(&issuer.claims()))
+            .await
+            .is_ok()
+    );
+    issuer.publish(&[&new]);
+    verifier.clock.advance(1201);
+    assert_eq!(
+        verifier.verify(&leaked.sign(&issuer.claims())).await,
+        Err(TokenRejection::UnknownKey)
+    );
+    assert!(verifier.verify(&new.sign(&issuer.claims())).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_remembered_token_still_expires() {
     let key = SigningKey::es256("k1");
     let issuer = Issuer::start(&[&key]).await;

@@ -16,8 +16,8 @@ use crate::{
 
 /// The longest text of a record, in bytes; what is longer is cut, and ends with [`CUT`].
 const LONGEST_TEXT: usize = 1024;
-/// The most entries of a list, or of the details.
-const MOST_ENTRIES: usize = 64;
+/// The most bytes of a list's entries together, or of all details; the rest are left out, and [`CUT`] says so.
+const LONGEST_LIST: usize = 8 * 1024;
 const CUT: &str = "…";
 
 /// The name of the actor of what the server does by itself.
@@ -137,17 +137,31 @@ pub(super) fn bounded(mut event: AuditEvent) -> AuditEvent {
         cut(text);
     }
     for list in [&mut event.scopes, &mut event.policy_ids] {
-        if list.len() > MOST_ENTRIES {
-            list.truncate(MOST_ENTRIES);
+        list.iter_mut().for_each(cut);
+        let mut room = Room(LONGEST_LIST);
+        let fitting = list.iter().take_while(|entry| room.take(entry)).count();
+        if fitting < list.len() {
+            list.truncate(fitting);
             list.push(CUT.to_owned());
         }
-        list.iter_mut().for_each(cut);
-    }
-    while event.details.len() > MOST_ENTRIES {
-        event.details.pop_last();
     }
     event.details.values_mut().for_each(cut);
+    let mut room = Room(LONGEST_LIST);
     event
+        .details
+        .retain(|key, value| room.take(key) && room.take(value));
+    event
+}
+
+/// Bytes that are left.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, text: &str) -> bool {
+        let left = self.0.checked_sub(text.len());
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
 }
 
 fn cut(text: &mut String) {

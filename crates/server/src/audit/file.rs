@@ -30,6 +30,9 @@ use crate::config::AuditSync;
 /// How often it is looked whether the file was moved away.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A process that is about to end may still have the file for so long.
+const HANDOVER: Duration = Duration::from_secs(1);
+
 /// What lines are appended to.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -300,6 +303,10 @@ fn is_special(path: &Path) -> bool {
 }
 
 /// The file, which nobody else appends to and others cannot read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread that does nothing but write sleeps here, and no worker"
+)]
 fn open_locked(path: &Path) -> Result<File, LinesError> {
     let file = OpenOptions::new()
         .read(true)
@@ -307,7 +314,13 @@ fn open_locked(path: &Path) -> Result<File, LinesError> {
         .create(true)
         .mode(0o600)
         .open(path)?;
-    match file.try_lock() {
+    let asked = Instant::now();
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && asked.elapsed() < HANDOVER {
+        std::thread::sleep(HANDOVER / 20);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LinesError::Shared(path.to_owned())),
         // Some network file systems have no locks; those who put their files there see to it themselves.

@@ -3,9 +3,10 @@
 //! The hash is HMAC-SHA256 over the line's bytes up to the field `hash`, which is the last: nothing has to be written
 //! anew in the same way to check it.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write, io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, Serializer};
 use tokend_keyring::{Keyring, MacKey, MacPurpose};
 use tokend_model::{
     AuditEvent, Timestamp,
@@ -133,7 +134,7 @@ impl AuditSeal for Sealer {
             why: error.to_string(),
         };
         let record = Record::new(event, place, &self.key_id);
-        let mut line = serde_json::to_string(&record).map_err(unwritable)?;
+        let mut line = line(&record).map_err(unwritable)?;
         line.pop();
         let hash = hexadecimal(&self.records.sign(line.as_bytes()));
         line.reserve_exact(HASH_FIELD.len() + DIGITS + END.len() + 1);
@@ -177,6 +178,44 @@ impl<'a> Record<'a> {
             hash: "".into(),
         }
     }
+}
+
+/// What steers terminals and editors although JSON would let it pass: DEL, the C1 controls, separators of lines, and
+/// what turns the direction of writing.
+fn is_escaped(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
+/// Compact JSON in which nothing steers a terminal.
+struct Plain;
+
+impl Formatter for Plain {
+    fn write_string_fragment<W: io::Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(is_escaped) {
+            let (plain, behind) = rest.split_at(at);
+            writer.write_all(plain.as_bytes())?;
+            let mut letters = behind.chars();
+            for letter in letters.by_ref().take(1) {
+                write!(writer, "\\u{:04x}", u32::from(letter))?;
+            }
+            rest = letters.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+fn line(record: &Record<'_>) -> Result<String, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(1024);
+    record.serialize(&mut Serializer::with_formatter(&mut bytes, Plain))?;
+    String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::AuditSink;
 
 /// Records that may wait for a sink; those that find no room go to the next one.
-pub(super) const QUEUE: usize = 4096;
+pub(super) const QUEUE: usize = 2048;
 /// Records that are written together at most.
 pub(super) const BATCH: usize = 512;
 /// How often a sink that was left aside is tried again.

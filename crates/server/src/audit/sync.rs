@@ -107,8 +107,17 @@ impl Syncs {
             return Ok(());
         }
         self.asked = Instant::now();
-        // A sync that is under way is waited for by nobody: it is asked for again.
-        let _ = thread.files.try_send((file.try_clone()?, next.clone()));
+        match file.try_clone() {
+            // One that is under way is waited for by nobody: the next is asked for again.
+            Ok(file) => {
+                let _ = thread.files.try_send((file, next.clone()));
+            }
+            // No descriptor is left: whoever waits for a record waits for the disk as well.
+            Err(_) => {
+                file.sync_data()?;
+                self.head.set(next.clone());
+            }
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::{
     asked::{Asked, Named},
     connector_service::answer,
     made::Made,
+    suspensions::named,
 };
 use crate::{
     admission::{Admission, Admitted, Ask},
@@ -38,13 +39,13 @@ impl Admin {
         request: Request<T>,
     ) -> Result<(Admitted, Named, T), Status> {
         let asked = request.get_ref().asked();
-        let named = |key| {
+        let value_of = |key| {
             let pair = asked.iter().find(|(name, _)| *name == key);
             pair.map(|(_, value)| value.as_str()).unwrap_or_default()
         };
         let ask = Ask {
-            integration_type: named("integrationType"),
-            connector_id: named("connectorId"),
+            integration_type: value_of("integrationType"),
+            connector_id: value_of("connectorId"),
             ..Ask::new(action, audited)
         };
         let admission = &self.admission;
@@ -52,6 +53,17 @@ impl Admin {
             let call = admission
                 .identify(request.metadata(), request.extensions())
                 .await?;
+            let attempted = admission
+                .connector_of(&call, value_of("authorizationId"))
+                .await?;
+            let connector_id = match attempted.as_str() {
+                "" => ask.connector_id,
+                attempted => attempted,
+            };
+            let ask = Ask {
+                connector_id,
+                ..ask
+            };
             let admitted = admission.admit(&Arc::new(call), ask).await?;
             admission.audit.check()?;
             Ok(admitted)
@@ -199,9 +211,13 @@ impl AdminService for Admin {
                 request,
             )
             .await?;
-        let result = self
-            .apply_connectors_in(admitted.workspace(), request)
-            .await;
+        let result = match self.admit_connectors(&admitted, &request).await {
+            Ok(()) => self
+                .apply_connectors_in(admitted.workspace(), request)
+                .await
+                .map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
         self.acted(asked, &admitted, result).await
     }
 
@@ -233,9 +249,7 @@ impl AdminService for Admin {
                 request,
             )
             .await?;
-        let result = self
-            .batch_start_authorizations_in(admitted.workspace(), request)
-            .await;
+        let result = self.batch_start_authorizations_in(&admitted, request).await;
         self.acted(asked, &admitted, result).await
     }
 
@@ -504,17 +518,19 @@ impl AdminService for Admin {
     }
 
     async fn suspend(&self, request: Request<v1::SuspendRequest>) -> Answer<v1::SuspendResponse> {
-        let (admitted, asked, request) = self
+        let (admitted, mut asked, request) = self
             .admit(Action::Suspend, AuditAction::Suspension, request)
             .await?;
+        asked.extend(named(request.kind(), &request.subject));
         let result = self.suspend_in(&admitted, request).await;
         self.acted(asked, &admitted, result).await
     }
 
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Answer<v1::ResumeResponse> {
-        let (admitted, asked, request) = self
+        let (admitted, mut asked, request) = self
             .admit(Action::Suspend, AuditAction::Suspension, request)
             .await?;
+        asked.extend(named(request.kind(), &request.subject));
         let result = self.resume_in(admitted.workspace(), request).await;
         self.acted(asked, &admitted, result).await
     }
@@ -538,10 +554,15 @@ impl AdminService for Admin {
         &self,
         request: Request<v1::StartBulkRevocationRequest>,
     ) -> Answer<v1::StartBulkRevocationResponse> {
-        let (admitted, asked, request) = self
+        let (admitted, mut asked, request) = self
             .admit(Action::Suspend, AuditAction::BulkRevocation, request)
             .await?;
         let result = self.start_bulk_revocation_in(&admitted, request).await;
+        let started = result
+            .as_ref()
+            .ok()
+            .and_then(|started| started.bulk_revocation.as_ref());
+        asked.extend(started.map(|job| ("bulkRevocationId", job.bulk_revocation_id.clone())));
         self.acted(asked, &admitted, result).await
     }
 

@@ -33,7 +33,6 @@ asked! {
     ListAppUserConnectionsRequest {}
     ListIntegrationTypesRequest {}
     GetIntegrationTypeRequest { integration_type: "integrationType" }
-    CreateConnectorRequest {}
     GetConnectorRequest { connector_id: "connectorId" }
     ListConnectorsRequest {}
     DeleteConnectorRequest { connector_id: "connectorId" }
@@ -71,6 +70,15 @@ impl Asked for v1::UpdateConnectorRequest {
         let id = self.connector.iter().map(|it| &it.connector_id);
         id.filter(|id| !id.is_empty())
             .map(|id| ("connectorId", id.clone()))
+            .collect()
+    }
+}
+
+impl Asked for v1::CreateConnectorRequest {
+    fn asked(&self) -> Named {
+        let name = self.connector.iter().map(|it| &it.integration_type);
+        name.filter(|name| !name.is_empty())
+            .map(|name| ("integrationType", name.clone()))
             .collect()
     }
 }

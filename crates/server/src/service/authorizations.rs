@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use tokend_access::Action;
 use tokend_api::v1::{self, batch_start_authorizations_result::Result as BatchResult};
-use tokend_model::{AuthorizationId, Owner, Secret, WorkspaceName};
+use tokend_model::{AuditAction, AuthorizationId, Owner, Secret, WorkspaceName};
 use tokend_vending::{
     CompleteAuthorization, ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter,
 };
 
 use super::{admin::Admin, from_proto, to_proto};
-use crate::status;
+use crate::{
+    admission::{Admitted, Ask},
+    failure::Failure,
+    status,
+};
 
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(200);
@@ -99,9 +104,10 @@ impl Admin {
         }
     }
 
+    /// Each is admitted for itself: what one may not start does not keep the others from being started.
     pub(super) async fn batch_start_authorizations_in(
         &self,
-        workspace: &WorkspaceName,
+        admitted: &Admitted,
         request: v1::BatchStartAuthorizationsRequest,
     ) -> Result<v1::BatchStartAuthorizationsResponse, Error> {
         if request.requests.is_empty() || request.requests.len() > 100 {
@@ -109,9 +115,24 @@ impl Admin {
         }
         let mut results = Vec::new();
         for item in request.requests {
-            let result = match self.start_authorization_in(workspace, item).await {
+            let ask = Ask {
+                integration_type: &item.integration_type,
+                connector_id: &item.connector_id,
+                ..Ask::new(
+                    Action::ManageAuthorizations,
+                    AuditAction::AuthorizationStart,
+                )
+            };
+            let started = match self.admission.admit(&admitted.call, ask).await {
+                Ok(admitted) => self
+                    .start_authorization_in(admitted.workspace(), item)
+                    .await
+                    .map_err(Failure::from),
+                Err(failure) => Err(failure),
+            };
+            let result = match started {
                 Ok(started) => BatchResult::Authorization(started),
-                Err(error) => BatchResult::Status(status::call_status(&error.into())),
+                Err(failure) => BatchResult::Status(status::call_status(&failure)),
             };
             results.push(v1::BatchStartAuthorizationsResult {
                 result: Some(result),

@@ -1,10 +1,15 @@
 //! Connectors, for operators: one by one, or a whole set with a plan.
 
+use tokend_access::Action;
 use tokend_api::v1;
 use tokend_model::{Connector, ConnectorKind, Secret, WorkspaceName};
 use tokend_vending::{ClientSecret, ConnectorDraft, Error, PlannedAction, PlannedChange};
 
 use super::{admin::Admin, from_proto, page::PageRequest, to_proto};
+use crate::{
+    admission::{Admitted, Ask},
+    failure::Failure,
+};
 
 impl Admin {
     pub(super) async fn create_connector_in(
@@ -116,6 +121,23 @@ impl Admin {
         Ok(v1::DeleteConnectorResponse {
             deleted_connections: to_proto::count(deleted),
         })
+    }
+
+    /// Whether every connector of a set may be managed.
+    pub(super) async fn admit_connectors(
+        &self,
+        admitted: &Admitted,
+        request: &v1::ApplyConnectorsRequest,
+    ) -> Result<(), Failure> {
+        for connector in &request.connectors {
+            let ask = Ask {
+                integration_type: &connector.integration_type,
+                connector_id: &connector.connector_id,
+                ..Ask::new(Action::ManageConnectors, admitted.audited)
+            };
+            self.admission.admit(&admitted.call, ask).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn apply_connectors_in(

@@ -8,7 +8,7 @@ use tokend_model::{
 };
 use tokend_vending::Error;
 
-use super::{admin::Admin, from_proto, to_proto};
+use super::{admin::Admin, asked::Named, from_proto, to_proto};
 use crate::{admission::Admitted, failure::Failure};
 
 /// The longest name of a caller, and the longest comment, in bytes.
@@ -99,6 +99,14 @@ impl Admin {
             }
         }
     }
+}
+
+/// What a request names, for errors and the audit trail.
+pub(super) fn named(kind: v1::SuspensionKind, subject: &str) -> Named {
+    let kind = kind.as_str_name().trim_start_matches("SUSPENSION_KIND_");
+    let pairs = [("kind", kind), ("subject", subject)];
+    let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    given.map(|(key, value)| (key, value.to_owned())).collect()
 }
 
 fn shown(suspension: Suspension) -> v1::Suspension {

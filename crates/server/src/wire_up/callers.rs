@@ -71,13 +71,13 @@ pub(super) fn standing(
 fn token_callers(access: &Access, clock: Arc<dyn Clock>) -> Result<TokenCallers, StartError> {
     let issuers = access.jwt_callers.iter().map(jwt_callers);
     let clusters = access.kubernetes.iter().map(kubernetes);
-    Ok(TokenCallers::new(
+    TokenCallers::new(
         issuers.collect::<Result<_, _>>()?,
         clusters.collect::<Result<_, _>>()?,
         clock,
         KeySetOptions::default(),
     )
-    .map_err(StartError::CallerIssuer)?)
+    .map_err(StartError::CallerIssuer)
 }
 
 async fn spiffe_callers(sections: &[Spiffe]) -> Result<Option<SpiffeCallers>, StartError> {

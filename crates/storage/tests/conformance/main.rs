@@ -25,6 +25,7 @@ macro_rules! cases {
 
 mod api_keys;
 mod attempts;
+mod audit_trail;
 mod authorizations;
 mod bulk_revocations;
 mod cancellation;

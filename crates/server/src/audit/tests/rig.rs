@@ -13,10 +13,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::{
-    tests::{Home, config, fifo, until, vend},
-    *,
-};
+use super::{Home, config, fifo, until, vend, *};
 use crate::{
     clock::SystemClock,
     wire_up::{open_storage, read_keyring},
@@ -178,7 +175,7 @@ async fn every_vend_is_on_record_whenever_the_process_is_killed() {
         let mut child = Command::new(env::current_exe().expect("this program"))
             .args([
                 "--exact",
-                "audit::rig::a_process_to_be_killed",
+                "audit::tests::rig::a_process_to_be_killed",
                 "--ignored",
                 "--nocapture",
             ])
@@ -188,7 +185,7 @@ async fn every_vend_is_on_record_whenever_the_process_is_killed() {
             .expect("a process");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let before = vended.len();
-        let after = fastrand_like(before as u64) % each;
+        let after = spread(before as u64) % each;
         let mut killed = false;
         // What it had said before it died is read to the end.
         for line in lines {
@@ -208,7 +205,12 @@ async fn every_vend_is_on_record_whenever_the_process_is_killed() {
     let whole = vended.iter().filter(|id| id.len() == 36);
     let missing: Vec<_> = whole.filter(|id| !recorded.contains(*id)).collect();
     assert_eq!(missing, [""; 0], "of {} vends", vended.len());
-    let verified = verify_audit_files(&home.config, &[home.config.audit.file.clone()], true).await;
+    let verified = verify_audit_files(
+        &home.config,
+        std::slice::from_ref(&home.config.audit.file),
+        true,
+    )
+    .await;
     let verified = verified.expect("readable");
     assert_eq!(verified.findings, []);
     assert!(vended.len() as u64 >= kills, "{} vends", vended.len());
@@ -220,7 +222,7 @@ async fn every_vend_is_on_record_whenever_the_process_is_killed() {
 }
 
 /// Spread out, and the same each time.
-fn fastrand_like(seed: u64) -> u64 {
+fn spread(seed: u64) -> u64 {
     (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33
 }
 
