@@ -365,7 +365,6 @@ async fn behave(
     while Instant::now() < until {
         let get = GetIntegrationTypeRequest {
             integration_type: "googlecalendar".to_owned(),
-            ..Default::default()
         };
         let started = Instant::now();
         let answer = admin.get_integration_type(with_key(get, api_key)).await;

@@ -1,6 +1,7 @@
 //! The gRPC services: handlers that admit, convert and call a use case.
 
 mod admin;
+mod app_users;
 mod asked;
 mod audit_events;
 mod authorizations;

@@ -157,12 +157,12 @@ impl Vending {
             provider_failed: AtomicU64::new(0),
             is_away: AtomicBool::new(false),
         };
-        run.to_its_end().await
+        run.carry_out().await
     }
 }
 
 impl Run {
-    async fn to_its_end(self) -> Result<Option<BulkRevocation>, Error> {
+    async fn carry_out(&self) -> Result<Option<BulkRevocation>, Error> {
         let over = CancellationToken::new();
         let work = async {
             let complete = self.revoke_all().await;

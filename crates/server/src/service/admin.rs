@@ -91,116 +91,80 @@ impl Admin {
     }
 }
 
-#[tonic::async_trait]
-impl AdminService for Admin {
-    async fn list_integration_types(
-        &self,
-        request: Request<v1::ListIntegrationTypesRequest>,
-    ) -> Answer<v1::ListIntegrationTypesResponse> {
-        let (admitted, asked, request) = self
-            .admit(Action::ReadMetadata, AuditAction::MetadataRead, request)
-            .await?;
-        let result = self
-            .list_integration_types_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
+/// The RPCs of the service. Most are admitted to an action, go on record under a name, and to their room; the others answer
+/// for themselves.
+macro_rules! rpcs {
+    (
+        admitted {
+            $($method:ident($request:ident) -> $response:ident: $action:ident, $audited:ident => $room:ident;)*
+        }
+        by_themselves {
+            $($own:ident($own_request:ident) -> $own_response:ident => $own_room:ident;)*
+        }
+    ) => {
+        #[tonic::async_trait]
+        impl AdminService for Admin {
+            $(async fn $method(&self, request: Request<v1::$request>) -> Answer<v1::$response> {
+                let (admitted, asked, request) = self
+                    .admit(Action::$action, AuditAction::$audited, request)
+                    .await?;
+                let result = self.$room(admitted.workspace(), request).await;
+                self.acted(asked, &admitted, result).await
+            })*
 
-    async fn get_integration_type(
-        &self,
-        request: Request<v1::GetIntegrationTypeRequest>,
-    ) -> Answer<v1::GetIntegrationTypeResponse> {
-        let (admitted, asked, request) = self
-            .admit(Action::ReadMetadata, AuditAction::MetadataRead, request)
-            .await?;
-        let result = self
-            .get_integration_type_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
+            $(async fn $own(
+                &self,
+                request: Request<v1::$own_request>,
+            ) -> Answer<v1::$own_response> {
+                self.$own_room(request).await
+            })*
+        }
+    };
+}
 
-    async fn create_connector(
-        &self,
-        request: Request<v1::CreateConnectorRequest>,
-    ) -> Answer<v1::CreateConnectorResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageConnectors,
-                AuditAction::ConnectorCreate,
-                request,
-            )
-            .await?;
-        let result = self
-            .create_connector_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
+rpcs! {
+    admitted {
+        list_integration_types(ListIntegrationTypesRequest) -> ListIntegrationTypesResponse: ReadMetadata, MetadataRead => list_integration_types_in;
+        get_integration_type(GetIntegrationTypeRequest) -> GetIntegrationTypeResponse: ReadMetadata, MetadataRead => get_integration_type_in;
+        create_connector(CreateConnectorRequest) -> CreateConnectorResponse: ManageConnectors, ConnectorCreate => create_connector_in;
+        get_connector(GetConnectorRequest) -> GetConnectorResponse: ReadConfiguration, MetadataRead => get_connector_in;
+        list_connectors(ListConnectorsRequest) -> ListConnectorsResponse: ReadConfiguration, MetadataRead => list_connectors_in;
+        update_connector(UpdateConnectorRequest) -> UpdateConnectorResponse: ManageConnectors, ConnectorUpdate => update_connector_in;
+        delete_connector(DeleteConnectorRequest) -> DeleteConnectorResponse: ManageConnectors, ConnectorDelete => delete_connector_in;
+        start_authorization(StartAuthorizationRequest) -> StartAuthorizationResponse: ManageAuthorizations, AuthorizationStart => start_authorization_in;
+        complete_authorization(CompleteAuthorizationRequest) -> CompleteAuthorizationResponse: ManageAuthorizations, AuthorizationComplete => complete_authorization_in;
+        get_authorization(GetAuthorizationRequest) -> GetAuthorizationResponse: ReadConfiguration, MetadataRead => get_authorization_in;
+        list_connections(ListConnectionsRequest) -> ListConnectionsResponse: ReadConfiguration, MetadataRead => list_connections_in;
+        describe_connection(DescribeConnectionRequest) -> DescribeConnectionResponse: ReadConfiguration, MetadataRead => describe_connection_in;
+        update_connection(UpdateConnectionRequest) -> UpdateConnectionResponse: ManageConnections, ConnectionUpdate => update_connection_in;
+        reap_connections(ReapConnectionsRequest) -> ReapConnectionsResponse: ManageConnections, ConnectionUpdate => reap_connections_in;
+        refresh_connection(RefreshConnectionRequest) -> RefreshConnectionResponse: ManageConnections, Refresh => refresh_connection_in;
+        revoke_connection(RevokeConnectionRequest) -> RevokeConnectionResponse: ManageConnections, ConnectionRevoke => revoke_connection_in;
+        delete_connection(DeleteConnectionRequest) -> DeleteConnectionResponse: ManageConnections, ConnectionDelete => delete_connection_in;
+        set_static_credential(SetStaticCredentialRequest) -> SetStaticCredentialResponse: ManageAuthorizations, StaticCredentialSet => set_static_credential_in;
+        get_statistics(GetStatisticsRequest) -> GetStatisticsResponse: ReadConfiguration, MetadataRead => get_statistics_in;
+        export_user_data(ExportUserDataRequest) -> ExportUserDataResponse: ManageUsers, UserDataExport => export_user_data_in;
+        erase_user(EraseUserRequest) -> EraseUserResponse: ManageUsers, UserErase => erase_user_in;
+        list_audit_events(ListAuditEventsRequest) -> ListAuditEventsResponse: ReadAudit, AuditRead => list_audit_events_in;
+        get_bulk_revocation(GetBulkRevocationRequest) -> GetBulkRevocationResponse: ReadConfiguration, MetadataRead => get_bulk_revocation_in;
+        cancel_bulk_revocation(CancelBulkRevocationRequest) -> CancelBulkRevocationResponse: Suspend, BulkRevocation => cancel_bulk_revocation_in;
     }
-
-    async fn get_connector(
-        &self,
-        request: Request<v1::GetConnectorRequest>,
-    ) -> Answer<v1::GetConnectorResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ReadConfiguration,
-                AuditAction::MetadataRead,
-                request,
-            )
-            .await?;
-        let result = self.get_connector_in(admitted.workspace(), request).await;
-        self.acted(asked, &admitted, result).await
+    by_themselves {
+        apply_connectors(ApplyConnectorsRequest) -> ApplyConnectorsResponse => answer_apply_connectors;
+        batch_start_authorizations(BatchStartAuthorizationsRequest) -> BatchStartAuthorizationsResponse => answer_batch_start_authorizations;
+        import_connection(ImportConnectionRequest) -> ImportConnectionResponse => answer_import_connection;
+        explain_access(ExplainAccessRequest) -> ExplainAccessResponse => answer_explain_access;
+        rotate_keys(RotateKeysRequest) -> RotateKeysResponse => answer_rotate_keys;
+        suspend(SuspendRequest) -> SuspendResponse => answer_suspend;
+        resume(ResumeRequest) -> ResumeResponse => answer_resume;
+        list_suspensions(ListSuspensionsRequest) -> ListSuspensionsResponse => answer_list_suspensions;
+        start_bulk_revocation(StartBulkRevocationRequest) -> StartBulkRevocationResponse => answer_start_bulk_revocation;
+        list_bulk_revocations(ListBulkRevocationsRequest) -> ListBulkRevocationsResponse => answer_list_bulk_revocations;
     }
+}
 
-    async fn list_connectors(
-        &self,
-        request: Request<v1::ListConnectorsRequest>,
-    ) -> Answer<v1::ListConnectorsResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ReadConfiguration,
-                AuditAction::MetadataRead,
-                request,
-            )
-            .await?;
-        let result = self.list_connectors_in(admitted.workspace(), request).await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn update_connector(
-        &self,
-        request: Request<v1::UpdateConnectorRequest>,
-    ) -> Answer<v1::UpdateConnectorResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageConnectors,
-                AuditAction::ConnectorUpdate,
-                request,
-            )
-            .await?;
-        let result = self
-            .update_connector_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn delete_connector(
-        &self,
-        request: Request<v1::DeleteConnectorRequest>,
-    ) -> Answer<v1::DeleteConnectorResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageConnectors,
-                AuditAction::ConnectorDelete,
-                request,
-            )
-            .await?;
-        let result = self
-            .delete_connector_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn apply_connectors(
+impl Admin {
+    async fn answer_apply_connectors(
         &self,
         request: Request<v1::ApplyConnectorsRequest>,
     ) -> Answer<v1::ApplyConnectorsResponse> {
@@ -221,24 +185,7 @@ impl AdminService for Admin {
         self.acted(asked, &admitted, result).await
     }
 
-    async fn start_authorization(
-        &self,
-        request: Request<v1::StartAuthorizationRequest>,
-    ) -> Answer<v1::StartAuthorizationResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageAuthorizations,
-                AuditAction::AuthorizationStart,
-                request,
-            )
-            .await?;
-        let result = self
-            .start_authorization_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn batch_start_authorizations(
+    async fn answer_batch_start_authorizations(
         &self,
         request: Request<v1::BatchStartAuthorizationsRequest>,
     ) -> Answer<v1::BatchStartAuthorizationsResponse> {
@@ -253,156 +200,7 @@ impl AdminService for Admin {
         self.acted(asked, &admitted, result).await
     }
 
-    async fn complete_authorization(
-        &self,
-        request: Request<v1::CompleteAuthorizationRequest>,
-    ) -> Answer<v1::CompleteAuthorizationResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageAuthorizations,
-                AuditAction::AuthorizationComplete,
-                request,
-            )
-            .await?;
-        let result = self
-            .complete_authorization_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn get_authorization(
-        &self,
-        request: Request<v1::GetAuthorizationRequest>,
-    ) -> Answer<v1::GetAuthorizationResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ReadConfiguration,
-                AuditAction::MetadataRead,
-                request,
-            )
-            .await?;
-        let result = self
-            .get_authorization_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn list_connections(
-        &self,
-        request: Request<v1::ListConnectionsRequest>,
-    ) -> Answer<v1::ListConnectionsResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ReadConfiguration,
-                AuditAction::MetadataRead,
-                request,
-            )
-            .await?;
-        let result = self
-            .list_connections_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn describe_connection(
-        &self,
-        request: Request<v1::DescribeConnectionRequest>,
-    ) -> Answer<v1::DescribeConnectionResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ReadConfiguration,
-                AuditAction::MetadataRead,
-                request,
-            )
-            .await?;
-        let result = self
-            .describe_connection_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn update_connection(
-        &self,
-        request: Request<v1::UpdateConnectionRequest>,
-    ) -> Answer<v1::UpdateConnectionResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageConnections,
-                AuditAction::ConnectionUpdate,
-                request,
-            )
-            .await?;
-        let result = self
-            .update_connection_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn reap_connections(
-        &self,
-        request: Request<v1::ReapConnectionsRequest>,
-    ) -> Answer<v1::ReapConnectionsResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageConnections,
-                AuditAction::ConnectionUpdate,
-                request,
-            )
-            .await?;
-        let result = self
-            .reap_connections_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn refresh_connection(
-        &self,
-        request: Request<v1::RefreshConnectionRequest>,
-    ) -> Answer<v1::RefreshConnectionResponse> {
-        let (admitted, asked, request) = self
-            .admit(Action::ManageConnections, AuditAction::Refresh, request)
-            .await?;
-        let result = self
-            .refresh_connection_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn revoke_connection(
-        &self,
-        request: Request<v1::RevokeConnectionRequest>,
-    ) -> Answer<v1::RevokeConnectionResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageConnections,
-                AuditAction::ConnectionRevoke,
-                request,
-            )
-            .await?;
-        let result = self
-            .revoke_connection_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn delete_connection(
-        &self,
-        request: Request<v1::DeleteConnectionRequest>,
-    ) -> Answer<v1::DeleteConnectionResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageConnections,
-                AuditAction::ConnectionDelete,
-                request,
-            )
-            .await?;
-        let result = self
-            .delete_connection_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn import_connection(
+    async fn answer_import_connection(
         &self,
         request: Request<v1::ImportConnectionRequest>,
     ) -> Answer<v1::ImportConnectionResponse> {
@@ -424,76 +222,7 @@ impl AdminService for Admin {
         self.acted(asked, &admitted, result).await
     }
 
-    async fn set_static_credential(
-        &self,
-        request: Request<v1::SetStaticCredentialRequest>,
-    ) -> Answer<v1::SetStaticCredentialResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ManageAuthorizations,
-                AuditAction::StaticCredentialSet,
-                request,
-            )
-            .await?;
-        let result = self
-            .set_static_credential_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn get_statistics(
-        &self,
-        request: Request<v1::GetStatisticsRequest>,
-    ) -> Answer<v1::GetStatisticsResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ReadConfiguration,
-                AuditAction::MetadataRead,
-                request,
-            )
-            .await?;
-        let result = self.get_statistics_in(admitted.workspace(), request).await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn export_user_data(
-        &self,
-        request: Request<v1::ExportUserDataRequest>,
-    ) -> Answer<v1::ExportUserDataResponse> {
-        let (admitted, asked, request) = self
-            .admit(Action::ManageUsers, AuditAction::UserDataExport, request)
-            .await?;
-        let result = self
-            .export_user_data_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn erase_user(
-        &self,
-        request: Request<v1::EraseUserRequest>,
-    ) -> Answer<v1::EraseUserResponse> {
-        let (admitted, asked, request) = self
-            .admit(Action::ManageUsers, AuditAction::UserErase, request)
-            .await?;
-        let result = self.erase_user_in(admitted.workspace(), request).await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn list_audit_events(
-        &self,
-        request: Request<v1::ListAuditEventsRequest>,
-    ) -> Answer<v1::ListAuditEventsResponse> {
-        let (admitted, asked, request) = self
-            .admit(Action::ReadAudit, AuditAction::AuditRead, request)
-            .await?;
-        let result = self
-            .list_audit_events_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn explain_access(
+    async fn answer_explain_access(
         &self,
         request: Request<v1::ExplainAccessRequest>,
     ) -> Answer<v1::ExplainAccessResponse> {
@@ -508,7 +237,7 @@ impl AdminService for Admin {
         }
     }
 
-    async fn rotate_keys(
+    async fn answer_rotate_keys(
         &self,
         request: Request<v1::RotateKeysRequest>,
     ) -> Answer<v1::RotateKeysResponse> {
@@ -517,7 +246,10 @@ impl AdminService for Admin {
         Err(status::unimplemented("RotateKeys"))
     }
 
-    async fn suspend(&self, request: Request<v1::SuspendRequest>) -> Answer<v1::SuspendResponse> {
+    async fn answer_suspend(
+        &self,
+        request: Request<v1::SuspendRequest>,
+    ) -> Answer<v1::SuspendResponse> {
         let (admitted, mut asked, request) = self
             .admit(Action::Suspend, AuditAction::Suspension, request)
             .await?;
@@ -526,7 +258,10 @@ impl AdminService for Admin {
         self.acted(asked, &admitted, result).await
     }
 
-    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Answer<v1::ResumeResponse> {
+    async fn answer_resume(
+        &self,
+        request: Request<v1::ResumeRequest>,
+    ) -> Answer<v1::ResumeResponse> {
         let (admitted, mut asked, request) = self
             .admit(Action::Suspend, AuditAction::Suspension, request)
             .await?;
@@ -535,7 +270,7 @@ impl AdminService for Admin {
         self.acted(asked, &admitted, result).await
     }
 
-    async fn list_suspensions(
+    async fn answer_list_suspensions(
         &self,
         request: Request<v1::ListSuspensionsRequest>,
     ) -> Answer<v1::ListSuspensionsResponse> {
@@ -550,7 +285,7 @@ impl AdminService for Admin {
         self.acted(asked, &admitted, result).await
     }
 
-    async fn start_bulk_revocation(
+    async fn answer_start_bulk_revocation(
         &self,
         request: Request<v1::StartBulkRevocationRequest>,
     ) -> Answer<v1::StartBulkRevocationResponse> {
@@ -566,24 +301,7 @@ impl AdminService for Admin {
         self.acted(asked, &admitted, result).await
     }
 
-    async fn get_bulk_revocation(
-        &self,
-        request: Request<v1::GetBulkRevocationRequest>,
-    ) -> Answer<v1::GetBulkRevocationResponse> {
-        let (admitted, asked, request) = self
-            .admit(
-                Action::ReadConfiguration,
-                AuditAction::MetadataRead,
-                request,
-            )
-            .await?;
-        let result = self
-            .get_bulk_revocation_in(admitted.workspace(), request)
-            .await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn list_bulk_revocations(
+    async fn answer_list_bulk_revocations(
         &self,
         request: Request<v1::ListBulkRevocationsRequest>,
     ) -> Answer<v1::ListBulkRevocationsResponse> {
@@ -595,19 +313,6 @@ impl AdminService for Admin {
             )
             .await?;
         let result = self.list_bulk_revocations_in(admitted.workspace()).await;
-        self.acted(asked, &admitted, result).await
-    }
-
-    async fn cancel_bulk_revocation(
-        &self,
-        request: Request<v1::CancelBulkRevocationRequest>,
-    ) -> Answer<v1::CancelBulkRevocationResponse> {
-        let (admitted, asked, request) = self
-            .admit(Action::Suspend, AuditAction::BulkRevocation, request)
-            .await?;
-        let result = self
-            .cancel_bulk_revocation_in(admitted.workspace(), request)
-            .await;
         self.acted(asked, &admitted, result).await
     }
 }
