@@ -346,7 +346,7 @@ struct Now {
 }
 
 /// Certificates live this long here, in seconds: each is used for a part of it, as agents renew them.
-const LIFETIME: i64 = 20;
+const LIFETIME: i64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotation_of_everything_loses_no_call() {

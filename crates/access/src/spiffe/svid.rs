@@ -103,7 +103,7 @@ fn only_uri<'a>(certificate: &'a X509Certificate<'_>) -> Result<&'a str, Invalid
         }
     }
     match uris[..] {
-        [uri, ..] => Ok(uri),
+        [uri] => Ok(uri),
         _ => Err(InvalidSvid::Names(uris.len())),
     }
 }
