@@ -402,7 +402,6 @@ async fn a_forbidden_type_is_out_of_reach_by_every_way_that_names_it() {
     let complete = v1::CompleteAuthorizationRequest {
         authorization_id: begun.authorization_id,
         completion_token: begun.completion_token,
-        ..Default::default()
     };
     denied(admin.complete_authorization(complete).await.map(|_| ()));
     let create = v1::CreateConnectorRequest {
