@@ -83,6 +83,9 @@ impl Tokend {
             caller_audiences: Default::default(),
             algorithms: Vec::new(),
             user_id_claim: "sub".to_owned(),
+            user_id_prefix: String::new(),
+            shares_user_ids: false,
+            max_token_age_seconds: 86_400,
         }];
         (options.configure)(&mut config);
         generate_key_file(&config.keys.file).unwrap();

@@ -148,22 +148,11 @@ async fn a_rotation_makes_one_key_and_lets_the_others_end() {
 }
 
 #[tokio::test]
-async fn who_is_meant_has_to_be_plain() {
+async fn who_is_meant_has_to_be_plain_and_a_name_is_one_callers() {
     let home = with_keys().await;
-    for workspace in ["east", "west"] {
-        let add = ["callers", "add", "billing", "--workspace", workspace];
-        home.succeed(&add).await;
-    }
-    let operator = [
-        "callers",
-        "add",
-        "billing",
-        "--workspace",
-        "east",
-        "--role",
-        "operator",
-    ];
-    home.succeed(&operator).await;
+    let add = ["callers", "add", "billing", "--workspace", "east"];
+    home.succeed(&add).await;
+    home.succeed(&add).await;
     for (arguments, code, told) in [
         (&["rotate", "nobody"][..], 66, "nobody"),
         (&["remove", "nobody"], 66, "nobody"),
@@ -172,13 +161,20 @@ async fn who_is_meant_has_to_be_plain() {
             66,
             "0123456789abcdef",
         ),
-        (&["rotate", "billing"], 2, "--workspace"),
-        (&["remove", "billing"], 2, "east, west"),
+        (&["add", "billing", "--workspace", "west"], 65, "taken"),
         (
-            &["rotate", "billing", "--workspace", "east"],
-            2,
-            "both roles",
+            &[
+                "add",
+                "billing",
+                "--workspace",
+                "east",
+                "--role",
+                "operator",
+            ],
+            65,
+            "taken",
         ),
+        (&["rotate", "billing", "--workspace", "west"], 66, "billing"),
         (&["remove"], 2, "NAME"),
         (&["remove", "billing", "--key-id", "x"], 2, "--key-id"),
     ] {
@@ -190,7 +186,7 @@ async fn who_is_meant_has_to_be_plain() {
         );
         assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.stderr);
     }
-    assert_eq!(list(&home).await.len(), 3);
+    assert_eq!(list(&home).await.len(), 2);
 }
 
 #[tokio::test]

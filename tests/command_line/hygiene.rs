@@ -48,7 +48,10 @@ fn panics_with_a_secret() {
     let thread = thread.spawn(|| {
         // As an error that nobody handles is told.
         let secret = std::env::var("CANARY").unwrap();
-        secret.parse::<u8>().map_err(|error| (error, secret)).unwrap();
+        secret
+            .parse::<u8>()
+            .map_err(|error| (error, secret))
+            .unwrap();
     });
     assert!(thread.unwrap().join().is_err());
 }

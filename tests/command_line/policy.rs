@@ -15,8 +15,15 @@ async fn checking_names_each_mistake_with_its_file_and_line_and_needs_no_server(
     let built_in = home.succeed(&["policy", "check"]).await.stdout;
     assert!(built_in.contains("built in: 2 policies"), "{built_in}");
     home.write("policies/a.cedar", BILLING);
-    let given = home.succeed(&["policy", "check", "policies"]).await.stdout;
-    assert_eq!(given, "policies: 2 policies\n");
+    let given = home.succeed(&["policy", "check", "policies"]).await;
+    assert_eq!(given.stdout, "policies: 2 policies\n");
+    assert!(!given.stderr.contains("warning"), "{}", given.stderr);
+    let misspelt = BILLING.replace("stripe\"", "strip\"");
+    home.write("misspelt.cedar", &misspelt);
+    let warned = home.succeed(&["policy", "check", "misspelt.cedar"]).await;
+    for part in ["misspelt.cedar:1: ", "\"strip\"", "'stripe'"] {
+        assert!(warned.stderr.contains(part), "{part}: {}", warned.stderr);
+    }
     home.set("TOKEND_ACCESS__POLICY_PATH", "policies/a.cedar");
     let configured = home.succeed(&["policy", "check"]).await.stdout;
     assert_eq!(configured, "policies/a.cedar: 2 policies\n");
@@ -58,7 +65,7 @@ async fn explaining_says_which_policy_decided_and_exits_with_3_if_it_is_no() {
     };
     let explained = tokend_tests::eventually("the key is known", known).await;
     for part in [
-        "billing's vend of integration type stripe in workspace default is allowed",
+        "billing may vend (integration type stripe) in workspace default: ",
         "billing-gets-stripe",
         "a.cedar:1",
         "The billing service gets",
@@ -70,9 +77,17 @@ async fn explaining_says_which_policy_decided_and_exits_with_3_if_it_is_no() {
         (&["--type", "slack"][..], "no policy permits it"),
         (
             &["--connector", "users", "--user", "ada"],
-            "vend-for-user of connector users",
+            "billing may not vend-for-user (connector users, app user ada)",
         ),
-        (&["--action", "manage-connectors"], "manage-connectors"),
+        (&["--action", "manage-connectors"], "may not manage-connectors"),
+        (
+            &["--type", "strip"],
+            "there is no integration type 'strip'; did you mean 'stripe'?",
+        ),
+        (
+            &["--connector", "nowhere"],
+            "there is no connector 'nowhere' here",
+        ),
         (
             &[
                 "--type", "slack", "--scope", "a", "--scope", "b", "--label", "x", "--json",

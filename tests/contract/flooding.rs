@@ -1,25 +1,17 @@
-//! A peer that floods is turned away, and a well-behaved caller beside it hardly notices.
+//! What peers may have at once, and how fast: more is turned away, and others go on.
 
-use std::{
-    env,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokend_api::v1::{
-    GetConnectionRequest, GetIntegrationTypeRequest, ListConnectorsRequest,
-    admin_service_client::AdminServiceClient, connector_service_client::ConnectorServiceClient,
+    GetConnectionRequest, ListConnectorsRequest, admin_service_client::AdminServiceClient,
+    connector_service_client::ConnectorServiceClient,
 };
 use tokend_server::{Callers, NewCaller, Server, add_caller, config::Config, generate_key_file};
 use tokend_tests::{Authority, Database, eventually, local_config, reason, refused, tls_channel};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    task::JoinHandle,
     time::timeout,
 };
 use tonic::{Code, Request, transport::Channel};
@@ -29,19 +21,19 @@ use tonic_types::StatusExt;
 use crate::frames::{ATTACKER, Ended, Frames, NEIGHBOUR, connect};
 
 /// What HTTP/2 calls ENHANCE_YOUR_CALM.
-const CALM_DOWN: u32 = 11;
+pub(super) const CALM_DOWN: u32 = 11;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server with narrow limits, and an operator's key.
-struct Served {
-    server: Server,
-    authority: Authority,
-    api_key: String,
+pub(super) struct Served {
+    pub(super) server: Server,
+    pub(super) authority: Authority,
+    pub(super) api_key: String,
     _home: TempDir,
 }
 
 impl Served {
-    async fn start(configure: impl FnOnce(&mut Config)) -> Self {
+    pub(super) async fn start(configure: impl FnOnce(&mut Config)) -> Self {
         let home = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         let pair = authority.server();
@@ -70,11 +62,11 @@ impl Served {
         }
     }
 
-    fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.server.grpc_address().port()
     }
 
-    async fn channel(&self) -> Channel {
+    pub(super) async fn channel(&self) -> Channel {
         tls_channel(self.port(), &self.authority.pem, None)
             .await
             .unwrap()
@@ -91,7 +83,7 @@ impl Served {
     }
 }
 
-fn with_key<T>(message: T, api_key: &str) -> Request<T> {
+pub(super) fn with_key<T>(message: T, api_key: &str) -> Request<T> {
     let mut request = Request::new(message);
     let bearer = format!("Bearer {api_key}").parse().unwrap();
     request.metadata_mut().insert("authorization", bearer);
@@ -233,194 +225,87 @@ async fn calls_beyond_the_limit_are_refused_and_probes_are_not() {
     served.server.stop().await;
 }
 
-/// How the flood is: `FLOOD_SECONDS` for each of the parts that are compared, `FLOOD_RATE` for how much of each kind.
-fn from_environment(name: &str, otherwise: u64) -> u64 {
-    let set = env::var(name).ok();
-    set.map_or(otherwise, |text| text.parse().unwrap())
-}
+const LIST: &str = "/tokend.v1.AdminService/ListConnectors";
 
-/// What a flood came to.
-#[derive(Default)]
-struct Tally {
-    attempts: AtomicU32,
-    turned_away: AtomicU32,
-}
-
-impl Tally {
-    fn count(&self, turned_away: bool) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        self.turned_away
-            .fetch_add(u32::from(turned_away), Ordering::Relaxed);
-    }
-
-    fn told(&self) -> String {
-        let turned_away = self.turned_away.load(Ordering::Relaxed);
-        format!("{turned_away} of {}", self.attempts.load(Ordering::Relaxed))
-    }
-}
-
-/// One kind of abuse, again and again until told to stop; answers how often the peer was turned away.
-fn flood<F>(stop: &Arc<AtomicBool>, pause: Duration, once: impl Fn() -> F + Send + 'static) -> Flood
-where
-    F: Future<Output = bool> + Send,
-{
-    let (tally, stop) = (Arc::new(Tally::default()), stop.clone());
-    let counted = tally.clone();
-    let task = tokio::spawn(async move {
-        while !stop.load(Ordering::Relaxed) {
-            counted.count(once().await);
-            tokio::time::sleep(pause).await;
-        }
-    });
-    Flood { tally, task }
-}
-
-struct Flood {
-    tally: Arc<Tally>,
-    task: JoinHandle<()>,
-}
-
-/// All kinds of abuse at once, from the attacker's address.
-fn abuse(served: &Served, stop: &Arc<AtomicBool>) -> Vec<(&'static str, Flood)> {
-    let rate = from_environment("FLOOD_RATE", 5);
-    let pause = Duration::from_millis(1000 / rate.max(1));
-    let port = served.port();
-    let trusted: Arc<str> = served.authority.pem.as_str().into();
-    let api_key: Arc<str> = served.api_key.as_str().into();
-    let frames = move || {
-        let trusted = trusted.clone();
-        async move { Frames::connect(ATTACKER, port, &trusted, 0).await }
+#[tokio::test(flavor = "multi_thread")]
+async fn large_messages_of_nobody_known_have_a_bound_and_an_end() {
+    let served = Served::start(|config| config.grpc.request_timeout_seconds = 5).await;
+    let channel = served.channel().await;
+    let mut admin = AdminServiceClient::new(channel.clone());
+    let mut list = async || {
+        let request = served.request(ListConnectorsRequest::default());
+        admin.list_connectors(request).await
     };
-    let (resetting, continuing, reading) = (frames.clone(), frames.clone(), frames);
-    vec![
-        (
-            "slow handshakes",
-            flood(stop, pause, move || async move {
-                let mut all = Vec::new();
-                for _ in 0..20 {
-                    let Ok(mut stream) = connect(ATTACKER, port).await else {
-                        return true;
-                    };
-                    let _ = stream.write_all(b"\x16\x03\x01\x02\x00\x01").await;
-                    all.push(stream);
-                }
-                let mut turned_away = false;
-                for stream in &mut all {
-                    turned_away |= matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_));
-                }
-                turned_away
-            }),
-        ),
-        (
-            "rapid resets",
-            flood(stop, pause, move || {
-                let connect = resetting();
-                async move {
-                    let Ok(mut frames) = connect.await else {
-                        return true;
-                    };
-                    let _ = frames.reset(200).await;
-                    frames.ended().await == Ended::GoAway(CALM_DOWN)
-                }
-            }),
-        ),
-        (
-            "endless metadata",
-            flood(stop, pause, move || {
-                let connect = continuing();
-                async move {
-                    let Ok(mut frames) = connect.await else {
-                        return true;
-                    };
-                    let _ = frames.continue_headers(1000).await;
-                    matches!(frames.ended().await, Ended::GoAway(_) | Ended::Closed)
-                }
-            }),
-        ),
-        (
-            "answers that nobody reads",
-            flood(stop, pause, move || {
-                let (connect, api_key) = (reading(), api_key.clone());
-                async move {
-                    let Ok(mut frames) = connect.await else {
-                        return true;
-                    };
-                    let sent = frames.call(20, &api_key).await;
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    sent.is_err()
-                }
-            }),
-        ),
-    ]
-}
+    list().await.unwrap();
 
-/// Calls of a well-behaved caller, one after the other, for so long; how long each took.
-async fn behave(
-    admin: &mut AdminServiceClient<Channel>,
-    api_key: &str,
-    span: Duration,
-) -> Vec<Duration> {
-    let until = Instant::now() + span;
-    let mut took = Vec::new();
-    while Instant::now() < until {
-        let get = GetIntegrationTypeRequest {
-            integration_type: "googlecalendar".to_owned(),
-        };
-        let started = Instant::now();
-        let answer = admin.get_integration_type(with_key(get, api_key)).await;
-        answer.expect("a well-behaved caller is served");
-        took.push(started.elapsed());
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    // However many one address begins, there is room for others.
+    let mut attacker = served.frames(ATTACKER).await;
+    attacker.begin_calls(LIST, 90).await.unwrap();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(1) {
+        list().await.unwrap();
     }
-    took
-}
-
-fn p99(took: &mut [Duration]) -> Duration {
-    took.sort_unstable();
-    took[took.len() * 99 / 100]
-}
-
-/// Resident memory of this process, server and attacker alike, in MiB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
-    kilobytes.parse::<u64>().unwrap() / 1024
+    // Two addresses take all of it, and backends and probes go on.
+    let mut neighbour = served.frames(NEIGHBOUR).await;
+    let status = eventually("there is no room", async || {
+        neighbour.begin_calls(LIST, 1).await.unwrap();
+        list().await.err()
+    })
+    .await;
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unavailable, "OVERLOADED")
+    );
+    let get = served.request(GetConnectionRequest {
+        integration_type: "googlecalendar".to_owned(),
+        ..Default::default()
+    });
+    let mut connectors = ConnectorServiceClient::new(channel.clone());
+    refused(
+        connectors.get_connection(get).await,
+        Code::NotFound,
+        "CONNECTOR_NOT_FOUND",
+    );
+    let mut health = HealthClient::new(channel);
+    health.check(HealthCheckRequest::default()).await.unwrap();
+    // Both connections stay open, but no call outlives its time.
+    eventually("there is room again", async || list().await.ok()).await;
+    drop((attacker, neighbour));
+    served.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_leaves_others_alone() {
-    let served = Served::start(|config| config.grpc.max_connections = 100).await;
-    let span = Duration::from_secs(from_environment("FLOOD_SECONDS", 2));
-    let mut admin = AdminServiceClient::new(served.channel().await);
-    let mut calls = async |span| behave(&mut admin, &served.api_key, span).await;
-    calls(Duration::from_millis(500)).await;
-
-    let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
-    let mut told = Vec::new();
-    let before = resident();
-    for _ in 0..2 {
-        quiet.extend(calls(span).await);
-        let stop = Arc::new(AtomicBool::new(false));
-        let floods = abuse(&served, &stop);
-        flooded.extend(calls(span).await);
-        stop.store(true, Ordering::Relaxed);
-        for (kind, flood) in floods {
-            flood.task.await.unwrap();
-            told.push(format!("{kind} {}", flood.tally.told()));
-            // Answers that nobody reads wait; everything else ends in being turned away.
-            let turned_away = flood.tally.turned_away.load(Ordering::Relaxed);
-            assert!(turned_away > 0 || kind.starts_with("answers"), "{kind}");
+async fn open_streams_have_room_of_their_own_and_probes_pass() {
+    let served = Served::start(|config| {
+        config.grpc.max_concurrent_streams = 2000;
+        config.grpc.max_concurrent_calls = 2;
+    })
+    .await;
+    let channel = served.channel().await;
+    let mut health = HealthClient::new(channel.clone());
+    let mut watches = Vec::new();
+    let status = loop {
+        match health.watch(HealthCheckRequest::default()).await {
+            Ok(watch) => watches.push(watch),
+            Err(status) => break status,
         }
-    }
-    let grown = resident().saturating_sub(before);
-    let (calls_quiet, calls_flooded) = (quiet.len(), flooded.len());
-    let (quiet, flooded) = (p99(&mut quiet), p99(&mut flooded));
-    println!("flooding: turned away: {}", told.join(", "));
-    println!(
-        "flooding: p99 {quiet:?} of {calls_quiet} calls without and {flooded:?} of {calls_flooded} with the flood: ratio \
-         {:.2}; memory of both sides grew by {grown} MiB",
-        flooded.as_secs_f64() / quiet.as_secs_f64()
+        assert!(watches.len() <= 500, "half of 1000 for one address");
+    };
+    assert_eq!(
+        (status.code(), reason(&status).as_str(), watches.len()),
+        (Code::Unavailable, "OVERLOADED", 500)
     );
+    // Neither these nor calls that never end take the room of probes.
+    let mut frames = served.frames(NEIGHBOUR).await;
+    frames.begin_calls(LIST, 90).await.unwrap();
+    for _ in 0..100 {
+        health.check(HealthCheckRequest::default()).await.unwrap();
+    }
+    drop(watches);
+    eventually("there is room again", async || {
+        health.watch(HealthCheckRequest::default()).await.ok()
+    })
+    .await;
+    drop((health, channel, frames));
     served.server.stop().await;
 }

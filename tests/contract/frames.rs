@@ -121,9 +121,18 @@ impl Frames {
 
     /// Begins a call whose message does not come.
     pub(super) async fn begin_call(&mut self) -> io::Result<()> {
-        let stream = self.take_stream();
+        self.begin_calls(GET, 1).await
+    }
+
+    /// Begins `count` calls whose messages begin and do not end.
+    pub(super) async fn begin_calls(&mut self, path: &str, count: u32) -> io::Result<()> {
         let mut bytes = Vec::new();
-        push(&mut bytes, HEADERS, END_HEADERS, stream, &headers(GET));
+        for _ in 0..count {
+            let stream = self.take_stream();
+            push(&mut bytes, HEADERS, END_HEADERS, stream, &headers(path));
+            // 100 bytes are announced.
+            push(&mut bytes, DATA, 0, stream, &[0, 0, 0, 0, 100, 1, 2, 3]);
+        }
         self.send(&bytes).await
     }
 

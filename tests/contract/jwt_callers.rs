@@ -31,6 +31,7 @@ fn let_in(config: &mut Config) {
         name_prefix: Some(format!("{audience}:")),
         workspaces: vec![workspace.to_owned()],
         role: role.to_owned(),
+        max_token_age_seconds: 86_400,
     };
     config.access.jwt_callers = vec![
         callers("backends", "backend", "default"),
@@ -44,7 +45,7 @@ fn let_in(config: &mut Config) {
     ];
     config.access.app_users[0]
         .audiences
-        .push("{caller}".to_owned());
+        .push("users-of-{caller}".to_owned());
 }
 
 /// A caller's token, for this audience.
@@ -192,8 +193,8 @@ async fn an_app_users_token_is_for_the_caller_that_it_was_made_out_to() {
         answer.map(|vended| vended.into_inner().connection_id)
     };
     let (ours, theirs) = (
-        for_audience("backends:shop"),
-        for_audience("calendar-backend"),
+        for_audience("users-of-backends:shop"),
+        for_audience("users-of-calendar-backend"),
     );
     let shops = get_for(&shop, &ours).await.unwrap();
     let backends = get_for(&tokend.backend, &theirs).await.unwrap();

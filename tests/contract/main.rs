@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod acts_on_record;
 mod answers;
 mod applying;
 mod audit;
@@ -18,6 +19,7 @@ mod connectors;
 mod database_away;
 mod describe;
 mod disconnecting;
+mod flood_ratio;
 mod flooding;
 mod frames;
 mod get_connection;

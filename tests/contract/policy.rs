@@ -14,7 +14,7 @@ use tokend_server::{NewCaller, add_caller, config::Config};
 use tokend_tests::{Options, Tokend, definition, for_user};
 use tonic::{Code, Status};
 
-use crate::answers::{eventually, now, refused, violations};
+use crate::answers::{eventually, metadata, now, refused, violations};
 
 /// The policies under test, each file by its name.
 const POLICIES: [(&str, &str); 4] = [
@@ -215,7 +215,7 @@ async fn access_is_explained_to_whom_it_concerns_and_to_whom_the_policies_permit
     assert!(!forbidden.allowed);
     assert_eq!(
         forbidden.explanation,
-        "reporting's vend of integration type simbilling in workspace default is not allowed: policy \
+        "reporting may not vend (integration type simbilling) in workspace default: policy \
          reporting-no-billing forbids it."
     );
     let [rule] = &forbidden.rules[..] else {
@@ -402,6 +402,7 @@ async fn a_forbidden_type_is_out_of_reach_by_every_way_that_names_it() {
     let complete = v1::CompleteAuthorizationRequest {
         authorization_id: begun.authorization_id,
         completion_token: begun.completion_token,
+        ..Default::default()
     };
     denied(admin.complete_authorization(complete).await.map(|_| ()));
     let create = v1::CreateConnectorRequest {
@@ -409,11 +410,36 @@ async fn a_forbidden_type_is_out_of_reach_by_every_way_that_names_it() {
             integration_type: "simbilling".to_owned(),
             ..Default::default()
         }),
-        ..Default::default()
     };
     denied(admin.create_connector(create).await.map(|_| ()));
     let mut apply = tokend.connectors();
     admin.apply_connectors(apply.clone()).await.unwrap();
+    // Nor by being left out, by being defined anew, or under another type's name.
+    let pruned = v1::ApplyConnectorsRequest {
+        prune: true,
+        dry_run: true,
+        ..apply.clone()
+    };
+    denied(admin.apply_connectors(pruned).await.map(|_| ()));
+    let defined = v1::ApplyConnectorsRequest {
+        integration_types: vec![v1::IntegrationTypeDefinition {
+            integration_type: "simbilling".to_owned(),
+            toml: definition(tokend.simulator.base_url()),
+        }],
+        ..Default::default()
+    };
+    denied(admin.apply_connectors(defined).await.map(|_| ()));
+    let mut disguised = apply.clone();
+    disguised.connectors[0].connector_id = "simbilling".to_owned();
+    denied(admin.apply_connectors(disguised).await.map(|_| ()));
+    let create = v1::CreateConnectorRequest {
+        connector: Some(v1::Connector {
+            integration_type: "simshared".to_owned(),
+            connector_id: "simbilling".to_owned(),
+            ..Default::default()
+        }),
+    };
+    denied(admin.create_connector(create).await.map(|_| ()));
     apply.connectors[0].integration_type = "simbilling".to_owned();
     denied(admin.apply_connectors(apply).await.map(|_| ()));
     let batch = v1::BatchStartAuthorizationsRequest {
@@ -429,6 +455,34 @@ async fn a_forbidden_type_is_out_of_reach_by_every_way_that_names_it() {
         panic!("{second:?}");
     };
     assert_eq!(status.code, Code::PermissionDenied as i32);
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_connect_is_for_those_who_may_connect() {
+    let tokend = Tokend::start(with_policies()).await;
+    let callers = callers(&tokend).await;
+    let get = async |caller: &str| {
+        let get = v1::GetCurrentAppUserConnectionRequest {
+            connector_id: "users".to_owned(),
+            connect_return_url: tokend.simulator.app_return_url(),
+            ..Default::default()
+        };
+        let request = for_user(get, &tokend.user_token("ada"));
+        let mut connectors = callers[caller].connectors();
+        let answer = connectors.get_current_app_user_connection(request).await;
+        let status = refused(answer, Code::FailedPrecondition, "NOT_CONNECTED");
+        metadata(&status, "authorizationId")
+    };
+    assert_ne!(get("ops").await, "");
+    assert_eq!(get("web").await, "");
+    let text = fs::read_to_string(&tokend.config.audit.file).unwrap();
+    let outcomes: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("\"action\":\"AUTHORIZATION_START\""))
+        .map(|line| line.contains("\"outcome\":\"SUCCEEDED\""))
+        .collect();
+    assert_eq!(outcomes, [true, false], "{text}");
     tokend.stop().await;
 }
 

@@ -141,6 +141,49 @@ async fn a_stopped_type_is_neither_vended_nor_connected_and_may_be_disconnected(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_kept_out_has_nobody_s_token_looked_at_and_nothing_explained() {
+    let tokend = start(Database::Sqlite).await;
+    let connect = async |client: &Client| {
+        let request = for_user(v1::ConnectAppUserRequest::default(), "nonsense");
+        client
+            .connectors()
+            .connect_app_user(request)
+            .await
+            .map(drop)
+    };
+    refused(
+        connect(&tokend.backend).await,
+        Code::Unauthenticated,
+        "APP_USER_UNAUTHENTICATED",
+    );
+    let elsewhere = tokend.backend.in_workspace("elsewhere").unwrap();
+    refused(
+        connect(&elsewhere).await,
+        Code::PermissionDenied,
+        "CALLER_NOT_ALLOWED",
+    );
+    let itself = v1::ExplainAccessRequest::default;
+    let mut admin = tokend.backend.admin();
+    for _ in 0..3 {
+        admin.explain_access(itself()).await.unwrap();
+    }
+    // Told by the minute, like what is read.
+    let explained = v1::ListAuditEventsRequest {
+        actions: vec![v1::AuditAction::AccessExplain.into()],
+        ..Default::default()
+    };
+    let listed = tokend.operator.admin().list_audit_events(explained).await;
+    assert!(listed.unwrap().into_inner().events.len() < 3);
+
+    suspend(&tokend, SuspensionKind::Caller, "calendar-backend")
+        .await
+        .unwrap();
+    is_suspended(connect(&tokend.backend).await, "caller");
+    is_suspended(admin.explain_access(itself()).await.map(drop), "caller");
+    tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_caller_or_workspace_stays_so_over_a_restart_and_tokens_are_renewed_meanwhile() {
     on_each_database(async |database| {
         let tokend = Tokend::start(Options {

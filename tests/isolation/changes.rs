@@ -8,7 +8,7 @@ use tonic::Status;
 use crate::{
     model::{Connected, Stop},
     observation::UserToken,
-    places::{CALLERS, CONNECTORS, OPERATOR, Slot, TYPES, USERS, WORKSPACES},
+    places::{CONNECTORS, OPERATOR, Slot, TYPES, USERS, WORKSPACES, caller_name},
     worker::Worker,
 };
 
@@ -108,19 +108,23 @@ impl Worker {
             0 => {
                 let caller = self.rng.usize(0..OPERATOR);
                 let kind = v1::SuspensionKind::Caller;
-                (Stop::Caller(caller), kind, CALLERS[caller])
+                (Stop::Caller(caller), kind, caller_name(workspace, caller))
             }
             1 => {
                 let named = self.rng.usize(0..TYPES.len());
                 let kind = v1::SuspensionKind::IntegrationType;
-                (Stop::Type(named), kind, TYPES[named])
+                (Stop::Type(named), kind, TYPES[named].to_owned())
             }
-            _ => (Stop::Workspace, v1::SuspensionKind::Workspace, ""),
+            _ => (
+                Stop::Workspace,
+                v1::SuspensionKind::Workspace,
+                String::new(),
+            ),
         };
         let mut admin = world.operator(workspace).admin();
         for stopped in [true, false] {
             let begun = world.model.moment();
-            let subject = subject.to_owned();
+            let subject = subject.clone();
             let answer = if stopped {
                 let request = v1::SuspendRequest {
                     kind: kind.into(),

@@ -15,6 +15,11 @@ pub(crate) const LABELS: [&str; 2] = ["", "work"];
 /// The callers of each workspace; the last is an operator.
 pub(crate) const CALLERS: [&str; 3] = ["front", "back", "ops"];
 
+/// A caller's name: no two workspaces may have one of the same.
+pub(crate) fn caller_name(workspace: usize, caller: usize) -> String {
+    format!("{}.{}", WORKSPACES[workspace], CALLERS[caller])
+}
+
 /// The caller that is an operator.
 pub(crate) const OPERATOR: usize = 2;
 

@@ -19,6 +19,7 @@ use crate::{
     oracle::Issuers,
     places::{
         CALLERS, CONNECTORS, Connector, OPERATOR, SPEAKS_FOR_NONE, Slot, TYPES, USERS, WORKSPACES,
+        caller_name,
     },
 };
 
@@ -77,9 +78,10 @@ impl World {
             .collect();
         generate_key_file(&config.keys.file).unwrap();
         let mut keys = Vec::new();
-        for workspace in WORKSPACES {
-            for (caller, name) in CALLERS.into_iter().enumerate() {
-                keys.push(api_key(&config, workspace, name, caller == OPERATOR).await);
+        for (index, workspace) in WORKSPACES.into_iter().enumerate() {
+            for caller in 0..CALLERS.len() {
+                let name = caller_name(index, caller);
+                keys.push(api_key(&config, workspace, &name, caller == OPERATOR).await);
             }
         }
         let server = Server::start(&config, Callers::ApiKeys).await.unwrap();
@@ -228,7 +230,7 @@ fn app_users(workspace: usize, issuer: &Simulator) -> AppUsers {
     let (limited, silent) = SPEAKS_FOR_NONE;
     let speaking = (0..CALLERS.len()).filter(|caller| workspace == limited && *caller != silent);
     let audiences = vec![AUDIENCE.to_owned()];
-    let caller_audiences = speaking.map(|it| (CALLERS[it].to_owned(), audiences.clone()));
+    let caller_audiences = speaking.map(|it| (caller_name(workspace, it), audiences.clone()));
     AppUsers {
         workspace: WORKSPACES[workspace].to_owned(),
         issuer: issuer.app_issuer().to_owned(),
@@ -237,6 +239,9 @@ fn app_users(workspace: usize, issuer: &Simulator) -> AppUsers {
         audiences,
         algorithms: Vec::new(),
         user_id_claim: "sub".to_owned(),
+        user_id_prefix: String::new(),
+        shares_user_ids: false,
+        max_token_age_seconds: 86_400,
     }
 }
 

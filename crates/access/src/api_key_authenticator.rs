@@ -4,7 +4,10 @@
 //! of them together one statement a second. Refusing by address would refuse good keys as well, wherever callers share
 //! one: a single misconfigured pod behind a proxy would lock out all others.
 
-use std::sync::{Arc, Once};
+use std::sync::{
+    Arc, Once,
+    atomic::{AtomicU64, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use chrono::TimeDelta;
@@ -16,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{Caller, CallerRejection, api_key::PresentedKey, known_keys::KnownKeys};
 
-/// Unknown keys make us look into the database again, at most once in this time.
+/// Unknown keys make us look into the database again, but not sooner than this after we last did.
 const RELOAD_FLOOR: TimeDelta = TimeDelta::seconds(1);
 
 /// Authenticates callers by API key (threat T-13: the same answer and the same work for an unknown key id, a wrong
@@ -25,7 +28,10 @@ pub struct ApiKeyAuthenticator {
     keys: Arc<dyn ApiKeys>,
     clock: Arc<dyn Clock>,
     snapshot: ArcSwap<KnownKeys>,
+    /// When the last load ended. Held while one runs.
     last_reload: Mutex<Option<Timestamp>>,
+    /// How many loads have begun.
+    loads: AtomicU64,
     warned: Once,
 }
 
@@ -37,6 +43,7 @@ impl ApiKeyAuthenticator {
             clock,
             snapshot: ArcSwap::default(),
             last_reload: Mutex::new(None),
+            loads: AtomicU64::new(0),
             warned: Once::new(),
         }
     }
@@ -73,7 +80,7 @@ impl ApiKeyAuthenticator {
         written
     }
 
-    /// The caller that holders of this name's keys are.
+    /// The caller that holders of this name's keys are; there is one at most.
     pub fn named(&self, name: &str) -> Option<Arc<Caller>> {
         self.snapshot.load().named(name, self.clock.now())
     }
@@ -86,9 +93,15 @@ impl ApiKeyAuthenticator {
         Some(known.caller().clone())
     }
 
-    /// Those who come while a reload runs wait for it instead of starting another.
+    /// Those who come while a load runs wait for it instead of starting another, however long it took: so all of them
+    /// together wait for two loads at most.
     async fn reload_if_due(&self) {
+        let begun = self.loads.load(Ordering::Acquire);
         let mut last_reload = self.last_reload.lock().await;
+        if self.loads.load(Ordering::Acquire) > begun {
+            // It began after we came, and is over.
+            return;
+        }
         let since = last_reload.map(|last| self.clock.now() - last);
         if since.is_some_and(|since| (TimeDelta::zero()..RELOAD_FLOOR).contains(&since)) {
             return;
@@ -99,16 +112,17 @@ impl ApiKeyAuthenticator {
     }
 
     async fn load(&self, last_reload: &mut Option<Timestamp>) -> Result<(), StorageError> {
+        self.loads.fetch_add(1, Ordering::AcqRel);
+        let records = self.keys.list().await;
         *last_reload = Some(self.clock.now());
-        let records = self.keys.list().await?;
-        let (known, left_out) = KnownKeys::read(records, &self.snapshot.load());
+        let (known, left_out) = KnownKeys::read(records?, &self.snapshot.load());
         self.snapshot.store(Arc::new(known));
         if !left_out.is_empty() {
             self.warned.call_once(|| {
                 tracing::warn!(
                     key_ids = ?left_out,
-                    "API keys are not accepted: their callers' names could be those of other kinds of callers; \
-                     'tokend callers list' shows them"
+                    "API keys are not accepted: their callers' names could be those of other kinds of callers, or are \
+                     held by older keys of another workspace; 'tokend callers list' shows them"
                 );
             });
         }

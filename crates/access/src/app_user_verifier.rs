@@ -8,6 +8,7 @@ use tokend_model::{AppUserId, Timestamp, WorkspaceName, ports::Clock};
 use crate::{
     AccessError, InvalidIssuer, IssuerOptions, KeySetOptions, TokenRejection,
     app_user_audiences::AppUserAudiences,
+    app_user_ids::AppUserIds,
     jws::{Jws, check_length},
     token_issuer::{TokenIssuer, invalid},
     verified_tokens::{VerifiedTokens, digest_of},
@@ -35,6 +36,7 @@ struct Issuer {
     tokens: TokenIssuer,
     audiences: AppUserAudiences,
     user_id_claim: String,
+    user_ids: AppUserIds,
 }
 
 impl AppUserVerifier {
@@ -45,9 +47,10 @@ impl AppUserVerifier {
         key_sets: KeySetOptions,
     ) -> Result<Self, InvalidIssuer> {
         let mut known = HashMap::new();
-        for options in issuers {
-            let issuer = Issuer::new(&options, &clock, key_sets)?;
-            let name = (options.workspace, options.issuer);
+        for options in &issuers {
+            let user_ids = AppUserIds::new(options, &issuers)?;
+            let issuer = Issuer::new(options, user_ids, &clock, key_sets)?;
+            let name = (options.workspace.clone(), options.issuer.clone());
             if known.contains_key(&name) {
                 return Err(invalid(&name.1, "is there twice in one workspace"));
             }
@@ -99,9 +102,9 @@ impl AppUserVerifier {
         let audiences = issuer.audiences.of(caller);
         let audiences = audiences.ok_or(TokenRejection::IssuerNotForCaller)?;
         let expire_time = issuer.tokens.verify(&jws, &audiences).await?;
-        let id = jws.claims.text(&issuer.user_id_claim)?;
+        let claim = jws.claims.text(&issuer.user_id_claim)?;
         Ok(AppUser {
-            id: AppUserId::new(id).map_err(TokenRejection::UserIdInvalid)?,
+            id: issuer.user_ids.of(claim)?,
             issuer: name.1,
             expire_time,
         })
@@ -111,6 +114,7 @@ impl AppUserVerifier {
 impl Issuer {
     fn new(
         options: &IssuerOptions,
+        user_ids: AppUserIds,
         clock: &Arc<dyn Clock>,
         key_sets: KeySetOptions,
     ) -> Result<Self, InvalidIssuer> {
@@ -124,9 +128,11 @@ impl Issuer {
                 &options.algorithms,
                 clock,
                 key_sets,
-            )?,
+            )?
+            .with_max_age(options.max_token_age),
             audiences: AppUserAudiences::new(options)?,
             user_id_claim: options.user_id_claim.clone(),
+            user_ids,
         })
     }
 }

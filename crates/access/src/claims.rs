@@ -75,20 +75,29 @@ impl Claims {
         }
     }
 
-    /// When it expires, if it is good now: `exp` is required, `nbf` and `iat` are checked if they are there.
-    pub(crate) fn expire_time(&self, now: Timestamp) -> Result<Timestamp, TokenRejection> {
+    /// When it expires, or is too old if that is sooner, provided it is good now: `exp` and `iat` are required (threat
+    /// T-10), `nbf` is checked if it is there.
+    pub(crate) fn expire_time(
+        &self,
+        now: Timestamp,
+        max_age: Option<TimeDelta>,
+    ) -> Result<Timestamp, TokenRejection> {
         let expire_time = time("exp", self.required("exp")?)?;
         if is_expired(expire_time, now) {
             return Err(TokenRejection::Expired);
         }
-        for name in ["nbf", "iat"] {
-            if let Some(value) = self.0.get(name)
-                && time(name, value)? > now + CLOCK_TOLERANCE
-            {
-                return Err(TokenRejection::NotYetValid);
-            }
+        let issue_time = time("iat", self.required("iat")?)?;
+        let not_before = self.0.get("nbf").map(|value| time("nbf", value));
+        let begin = not_before.transpose()?.unwrap_or(issue_time);
+        if begin.max(issue_time) > now + CLOCK_TOLERANCE {
+            return Err(TokenRejection::NotYetValid);
         }
-        Ok(expire_time)
+        let oldest = max_age.and_then(|age| issue_time.checked_add_signed(age));
+        let oldest = oldest.unwrap_or(Timestamp::MAX_UTC).min(expire_time);
+        if is_expired(oldest, now) {
+            return Err(TokenRejection::TooOld);
+        }
+        Ok(oldest)
     }
 
     fn required(&self, name: &str) -> Result<&Value, TokenRejection> {

@@ -125,6 +125,12 @@ pub enum TokenRejection {
     /// It ran out.
     #[error("the token is expired")]
     Expired,
+    /// It was issued longer ago than tokens may have been here.
+    #[error("the token was issued too long ago")]
+    TooOld,
+    /// The user's id begins as those of another issuer's users do.
+    #[error("the token's user id begins like those of another issuer's users")]
+    UserIdOfAnother,
     /// Its `nbf` or `iat` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,

@@ -1,6 +1,6 @@
 //! Issuers of app users' tokens, as they are configured.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use reqwest::Url;
 use tokend_model::WorkspaceName;
@@ -9,9 +9,14 @@ use tokend_model::WorkspaceName;
 /// section 3.2, RFC 7518 section 3.1, RFC 8037).
 pub const DEFAULT_ALGORITHMS: [&str; 4] = ["ES256", "RS256", "EdDSA", "PS256"];
 
+/// How long ago tokens may have been issued, unless said otherwise: however late they expire, one that leaked is of use
+/// no longer (threat T-10).
+pub const DEFAULT_MAX_TOKEN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Whose tokens prove an app user, in one workspace.
 ///
-/// The user's id is the claim as it stands: two issuers trusted in one workspace must not name different people alike.
+/// The user's id is the claim after [`user_id_prefix`](Self::user_id_prefix): two issuers trusted in one workspace must
+/// not name different people alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerOptions {
     /// The workspace that trusts it.
@@ -30,6 +35,12 @@ pub struct IssuerOptions {
     pub algorithms: Vec<String>,
     /// The claim that holds the user's id.
     pub user_id_claim: String,
+    /// Put before it, to tell the users of several issuers of one workspace apart; may be empty for one of them.
+    pub user_id_prefix: String,
+    /// Whether others in the workspace with the same prefix name the same people alike.
+    pub shares_user_ids: bool,
+    /// How long ago its tokens may have been issued; zero: as long as they say.
+    pub max_token_age: Duration,
 }
 
 impl IssuerOptions {
@@ -47,6 +58,9 @@ impl IssuerOptions {
             caller_audiences: BTreeMap::new(),
             algorithms: DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
             user_id_claim: "sub".to_owned(),
+            user_id_prefix: String::new(),
+            shares_user_ids: false,
+            max_token_age: DEFAULT_MAX_TOKEN_AGE,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Callers that prove themselves by a JWT of any OpenID Connect issuer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokend_model::ports::Clock;
 
 use crate::{
-    Caller, CallerKind, DEFAULT_ALGORITHMS, InvalidIssuer, KeySetOptions, Standing, TokenRejection,
+    Caller, CallerKind, DEFAULT_ALGORITHMS, DEFAULT_MAX_TOKEN_AGE, InvalidIssuer, KeySetOptions,
+    Standing, TokenRejection,
     caller_name_prefix::check_prefix,
     jws::Jws,
     token_callers::Proven,
@@ -32,6 +33,8 @@ pub struct JwtCallerOptions {
     pub name_prefix: String,
     /// What its callers may ask about and do.
     pub standing: Standing,
+    /// How long ago its tokens may have been issued; zero: as long as they say.
+    pub max_token_age: Duration,
 }
 
 /// The callers of one issuer.
@@ -53,6 +56,7 @@ impl JwtCallerOptions {
             algorithms: DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
             caller_claim: "sub".to_owned(),
             standing,
+            max_token_age: DEFAULT_MAX_TOKEN_AGE,
         }
     }
 }
@@ -75,7 +79,8 @@ impl JwtCallers {
             &options.algorithms,
             clock,
             key_sets,
-        )?;
+        )?
+        .with_max_age(options.max_token_age);
         Ok(Self { options, tokens })
     }
 

@@ -12,6 +12,7 @@ use tokend_model::{Timestamp, ports::ApiKeyRecord};
 use crate::{
     Caller, CallerKind, OtherWorkspaces,
     api_key::{KeyId, PresentedKey, may_hold_a_key},
+    caller_names::clashing_keys,
 };
 
 /// A use is remembered anew only this much later, in milliseconds: a busy key's memory is not written by every call.
@@ -35,9 +36,11 @@ impl KnownKeys {
     /// The keys of these records, with the uses that `before` remembers. Records that cannot be a caller's are left out
     /// and answered by their ids.
     pub(crate) fn read(records: Vec<ApiKeyRecord>, before: &Self) -> (Self, Vec<String>) {
-        let mut left_out = Vec::new();
+        let clashing = clashing_keys(&records);
+        let mut left_out: Vec<_> = clashing.iter().cloned().collect();
         let mut keys: Vec<_> = records
             .into_iter()
+            .filter(|record| !clashing.contains(&record.key_id))
             .filter_map(|record| KnownKey::read(record).map_err(|id| left_out.push(id)).ok())
             .collect();
         keys.sort_by_key(|known| known.id);

@@ -76,6 +76,8 @@ impl Cluster {
             check_prefix(issuer, &name_prefix)?;
         }
         let algorithms = DEFAULT_ALGORITHMS.map(str::to_owned);
+        // How old tokens may get is left to `exp`: a pod asks for the lifetime itself, and the kubelet keeps a token for
+        // a day or for 80 % of its life before it asks for the next.
         let (tokens, reviews) = match &options.api_server {
             None if options.token_review => {
                 return Err(invalid(issuer, "token_review needs the api_server"));

@@ -6,10 +6,12 @@ mod action;
 mod api_key;
 mod api_key_authenticator;
 mod app_user_audiences;
+mod app_user_ids;
 mod app_user_verifier;
 mod caller;
 mod caller_authentication;
 mod caller_name_prefix;
+mod caller_names;
 mod claims;
 mod error;
 #[doc(hidden)]
@@ -39,13 +41,14 @@ pub use api_key_authenticator::ApiKeyAuthenticator;
 pub use app_user_verifier::{AppUser, AppUserVerifier};
 pub use caller::{Caller, CallerKind, OtherWorkspaces};
 pub use caller_authentication::{CallerAuthentication, LoopbackCaller, NotLoopback, Presented};
+pub use caller_names::clashing_keys;
 pub use error::{AccessError, CallerRejection, Suspended, TokenRejection};
-pub use issuer::{DEFAULT_ALGORITHMS, InvalidIssuer, IssuerOptions};
+pub use issuer::{DEFAULT_ALGORITHMS, DEFAULT_MAX_TOKEN_AGE, InvalidIssuer, IssuerOptions};
 pub use jwt_callers::JwtCallerOptions;
 pub use key_set_source::KeySetOptions;
 pub use kubernetes::KubernetesOptions;
 pub use policy::{
-    AccessRequest, BUILT_IN_POLICIES, DecidingPolicy, Decision, Effect, InvalidPolicies,
+    AccessRequest, BUILT_IN_POLICIES, DecidingPolicy, Decision, Effect, InvalidPolicies, NamedType,
     POLICY_SCHEMA, Policy, PolicyFile, PolicyProblem, PolicySummary, Resource, check_policy_files,
 };
 pub use quotas::{QuotaOptions, Quotas};

@@ -11,7 +11,8 @@ mod vocabulary;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -31,8 +32,15 @@ pub const POLICY_SCHEMA: &str = include_str!("policy/schema.cedarschema");
 /// The policies where none are set.
 pub const BUILT_IN_POLICIES: &str = include_str!("policy/built_in.cedar");
 
-/// How many decisions are remembered.
-const REMEMBERED_DECISIONS: u64 = 100_000;
+/// How many bytes of decisions are remembered, about.
+const REMEMBERED_DECISIONS: u64 = 32 << 20;
+
+/// Bytes that remembering a decision takes beside its texts, about.
+const DECISION_OVERHEAD: usize = 256;
+
+/// Policies that are to be the first are looked at again after so long, until they are the same twice.
+const SETTLING: Duration = Duration::from_millis(250);
+const SETTLING_LOOKS: u32 = 40;
 
 /// A question to the policy.
 #[derive(Debug, Clone)]
@@ -73,6 +81,16 @@ pub struct Decision {
     pub policies: Vec<DecidingPolicy>,
 }
 
+impl Decision {
+    /// How many bytes it takes to remember it, about.
+    fn size(&self) -> usize {
+        let policies = self.policies.iter().map(|policy| {
+            size_of_val(policy) + policy.id.len() + policy.description.len() + policy.location.len()
+        });
+        DECISION_OVERHEAD + policies.sum::<usize>()
+    }
+}
+
 /// A policy that took part in a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecidingPolicy {
@@ -100,8 +118,16 @@ pub struct Policy {
     in_force: ArcSwap<InForce>,
     path: Option<PathBuf>,
     environment: String,
-    /// What could not be used when it was last looked at.
-    refused: Mutex<Option<InvalidPolicies>>,
+    last_look: Mutex<Look>,
+}
+
+/// What there was when the files were last looked at.
+#[derive(Default)]
+struct Look {
+    /// The revision of what was read, if it is not in force.
+    seen: Option<String>,
+    /// What could not be used.
+    refused: Option<InvalidPolicies>,
 }
 
 /// A set of policies with its decisions: a new set begins with none, at one stroke.
@@ -119,22 +145,62 @@ pub struct PolicySummary {
     pub count: usize,
     /// What is probably not meant, such as a policy that never applies.
     pub warnings: Vec<PolicyProblem>,
+    /// The integration types that they name, whether or not there are such.
+    pub integration_types: Vec<NamedType>,
+}
+
+/// An integration type that a policy names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedType {
+    /// Its name.
+    pub name: String,
+    /// Where the policy that names it begins, such as `billing.cedar:12`.
+    pub location: String,
 }
 
 impl Policy {
     /// Reads the policies of a file or a directory's `*.cedar` files; those that come with tokend if no path is given.
     /// `environment` is what they see as `context.environment`.
     pub fn open(path: Option<PathBuf>, environment: &str) -> Result<Self, InvalidPolicies> {
-        let policies = match &path {
-            Some(path) => PolicySet::parse(&file::read(path)?, environment)?,
+        let files = path.as_deref().map(file::read).transpose()?;
+        Self::with(files, path, environment)
+    }
+
+    fn with(
+        files: Option<Vec<PolicyFile>>,
+        path: Option<PathBuf>,
+        environment: &str,
+    ) -> Result<Self, InvalidPolicies> {
+        let policies = match files {
+            Some(files) => PolicySet::parse(&files, environment)?,
             None => built_in(environment)?,
         };
         Ok(Self {
             in_force: ArcSwap::from_pointee(InForce::new(policies)),
             path,
             environment: environment.to_owned(),
-            refused: Mutex::new(None),
+            last_look: Mutex::default(),
         })
+    }
+
+    /// As [`open`](Self::open), but not in the middle of writing: waits until the files stay as they are for a moment.
+    pub async fn open_settled(
+        path: Option<PathBuf>,
+        environment: &str,
+    ) -> Result<Self, InvalidPolicies> {
+        let Some(path) = path else {
+            return Self::open(None, environment);
+        };
+        let mut before = file::read(&path);
+        for _ in 0..SETTLING_LOOKS {
+            tokio::time::sleep(SETTLING).await;
+            let now = file::read(&path);
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        Self::with(Some(before?), Some(path), environment)
     }
 
     /// What the policies in force say.
@@ -147,45 +213,58 @@ impl Policy {
         self.in_force.load().policies.summary()
     }
 
-    /// Reads the files again and puts what changed in force. Policies that cannot be used never replace those that
-    /// can: they are an error, once as long as they stay as they are.
+    /// Reads the files again and puts in force what changed, once two looks have found the same: a file that is
+    /// written in place is half there for a while, and its first half may read well. Policies that cannot be used
+    /// never replace those that can: they are an error, once as long as they stay as they are.
     pub fn reload(&self) -> Result<Option<PolicySummary>, InvalidPolicies> {
         let Some(path) = &self.path else {
             return Ok(None);
         };
-        match self.read_changed(path) {
+        let mut look = self.last_look();
+        match self.read_changed(path, &mut look.seen) {
+            Ok(None) if look.seen.is_some() => Ok(None),
             Ok(changed) => {
-                *self.refused() = None;
+                look.refused = None;
                 Ok(changed)
             }
             Err(invalid) => {
-                let mut refused = self.refused();
-                if refused.as_ref() == Some(&invalid) {
+                if look.refused.as_ref() == Some(&invalid) {
                     return Ok(None);
                 }
-                *refused = Some(invalid.clone());
+                look.refused = Some(invalid.clone());
                 Err(invalid)
             }
         }
     }
 
-    fn read_changed(&self, path: &Path) -> Result<Option<PolicySummary>, InvalidPolicies> {
+    /// `seen` is what the look before found, and then what this one did, if that is not in force.
+    fn read_changed(
+        &self,
+        path: &Path,
+        seen: &mut Option<String>,
+    ) -> Result<Option<PolicySummary>, InvalidPolicies> {
+        let before = seen.take();
         let files = file::read(path)?;
-        if file::revision(&files) == self.in_force.load().policies.revision {
+        let revision = file::revision(&files);
+        if revision == self.in_force.load().policies.revision {
             return Ok(None);
         }
-        // Whoever is writing them is not done: next time.
-        if file::read(path)? != files {
+        let settled = before.as_ref() == Some(&revision);
+        *seen = Some(revision);
+        if !settled {
             return Ok(None);
         }
         let policies = PolicySet::parse(&files, &self.environment)?;
+        *seen = None;
         let summary = policies.summary();
         self.in_force.store(Arc::new(InForce::new(policies)));
         Ok(Some(summary))
     }
 
-    fn refused(&self) -> std::sync::MutexGuard<'_, Option<InvalidPolicies>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_look(&self) -> MutexGuard<'_, Look> {
+        self.last_look
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,7 +277,12 @@ impl InForce {
     fn new(policies: PolicySet) -> Self {
         Self {
             policies,
-            decisions: Cache::new(REMEMBERED_DECISIONS),
+            decisions: Cache::builder()
+                .weigher(|key: &Box<[u8]>, decision: &Arc<Decision>| {
+                    u32::try_from(key.len() + decision.size()).unwrap_or(u32::MAX)
+                })
+                .max_capacity(REMEMBERED_DECISIONS)
+                .build(),
         }
     }
 

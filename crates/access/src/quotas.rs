@@ -5,15 +5,15 @@ mod distinct;
 use std::{
     hash::{BuildHasher, RandomState},
     num::NonZeroU32,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use dashmap::DashMap;
 use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
+use moka::sync::Cache;
 use tokend_model::WorkspaceName;
 
 use self::distinct::Distinct;
@@ -25,8 +25,12 @@ const CALLER_CONNECTIONS: &str = "quotas.caller_connections_per_minute";
 const WORKSPACE_CONNECTIONS: &str = "quotas.workspace_connections_per_minute";
 const REJECTED_GENERATIONS: &str = "quotas.rejected_generations_per_minute";
 
-/// Seconds in the minute that is counted over, and between two looks for what may be forgotten.
-const MINUTE: u64 = 60;
+/// Who has not asked for the minute that is counted over has no count left.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// So many are counted for at once, of each kind; beyond them those who ask least begin anew. Names of workspaces are
+/// free to be made up by callers that may ask about all.
+const COUNTED: u64 = 50_000;
 
 /// The limits; 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,21 +58,21 @@ pub struct Quotas {
     caller_connections: Counts,
     workspace_connections: Counts,
     rejected_generations: Counts,
-    /// The second in which a caller's last alarm was given.
-    alarms: DashMap<u64, u64>,
-    swept: AtomicU64,
+    /// For whom an alarm was given in the last minute.
+    alarms: Cache<u64, ()>,
 }
 
 struct Rate {
     quota: &'static str,
-    limiter: DefaultKeyedRateLimiter<u64>,
+    a_second: Quota,
+    of: Cache<u64, Arc<DefaultDirectRateLimiter>>,
 }
 
 /// How many different things each of many asked for in the last minute.
 struct Counts {
     quota: &'static str,
     limit: u32,
-    of: DashMap<u64, Distinct>,
+    of: Cache<u64, Arc<Mutex<Distinct>>>,
 }
 
 impl Quotas {
@@ -91,22 +95,22 @@ impl Quotas {
                 REJECTED_GENERATIONS,
                 options.rejected_generations_per_minute,
             ),
-            alarms: DashMap::new(),
-            swept: AtomicU64::new(0),
+            alarms: Cache::builder()
+                .max_capacity(COUNTED)
+                .time_to_live(MINUTE)
+                .build(),
         }
     }
 
     /// Counts a call that asks for a token, or answers [`AccessError::QuotaExceeded`].
     pub fn take_vend(&self, caller: &Caller, workspace: &WorkspaceName) -> Result<(), AccessError> {
-        let second = self.second();
-        self.forget_idle(second);
         let own = self.hasher.hash_one((&caller.name, workspace));
         // A caller that is refused takes nothing from the others in its workspace.
         let taken = take(&self.caller_vends, own).and_then(|()| {
             let shared = self.hasher.hash_one(workspace);
             take(&self.workspace_vends, shared)
         });
-        self.noted(taken, own, second, caller, workspace)
+        self.noted(taken, own, caller, workspace)
     }
 
     /// Counts the connection that a token is of, or answers [`AccessError::QuotaExceeded`]. `connection` tells it from
@@ -124,7 +128,7 @@ impl Quotas {
             self.workspace_connections
                 .take(shared, connection, second, || Ok(()))
         });
-        self.noted(taken, own, second, caller, workspace)
+        self.noted(taken, own, caller, workspace)
     }
 
     /// Counts a generation of a connection that a caller says was rejected, each of which may be renewed for it, or
@@ -143,7 +147,7 @@ impl Quotas {
         let taken = self
             .rejected_generations
             .take(of_connection, generation, second, || Ok(()));
-        self.noted(taken, own, second, caller, workspace)
+        self.noted(taken, own, caller, workspace)
     }
 
     /// The alarm: the first refusal of a caller in a minute is logged.
@@ -151,52 +155,20 @@ impl Quotas {
         &self,
         taken: Result<(), AccessError>,
         own: u64,
-        second: u64,
         caller: &Caller,
         workspace: &WorkspaceName,
     ) -> Result<(), AccessError> {
         let Err(AccessError::QuotaExceeded { quota, .. }) = &taken else {
             return taken;
         };
-        let last = self.alarms.insert(own, second);
-        match last {
-            Some(last) if second < last + MINUTE => drop(self.alarms.insert(own, last)),
-            _ => {
-                tracing::warn!(caller = %caller.name, %workspace, quota, "a caller has used up its quota");
-            }
+        if self.alarms.entry(own).or_insert(()).is_fresh() {
+            tracing::warn!(caller = %caller.name, %workspace, quota, "a caller has used up its quota");
         }
         taken
     }
 
     fn second(&self) -> u64 {
         self.start.elapsed().as_secs()
-    }
-
-    /// Memory grows with those who ask; who has not asked for a minute has no count left.
-    fn forget_idle(&self, second: u64) {
-        let swept = self.swept.load(Ordering::Relaxed);
-        let its_turn = second >= swept + MINUTE
-            && self
-                .swept
-                .compare_exchange(swept, second, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if !its_turn {
-            return;
-        }
-        for rate in [&self.caller_vends, &self.workspace_vends]
-            .into_iter()
-            .flatten()
-        {
-            rate.limiter.retain_recent();
-        }
-        for counts in [
-            &self.caller_connections,
-            &self.workspace_connections,
-            &self.rejected_generations,
-        ] {
-            counts.of.retain(|_, distinct| !distinct.is_idle(second));
-        }
-        self.alarms.retain(|_, last| second < *last + MINUTE);
     }
 }
 
@@ -205,7 +177,8 @@ impl Rate {
         let a_second = Quota::per_second(NonZeroU32::new(a_second)?);
         Some(Self {
             quota,
-            limiter: RateLimiter::keyed(a_second),
+            a_second,
+            of: counted(),
         })
     }
 }
@@ -215,7 +188,7 @@ impl Counts {
         Self {
             quota,
             limit,
-            of: DashMap::new(),
+            of: counted(),
         }
     }
 
@@ -230,7 +203,8 @@ impl Counts {
         if self.limit == 0 {
             return also();
         }
-        let mut distinct = self.of.entry(key).or_default();
+        let distinct = self.of.get_with(key, Arc::default);
+        let mut distinct = distinct.lock().unwrap_or_else(PoisonError::into_inner);
         if !distinct.has_room_for(thing, second, self.limit) {
             return Err(AccessError::QuotaExceeded {
                 quota: self.quota,
@@ -244,12 +218,20 @@ impl Counts {
     }
 }
 
+fn counted<T: Clone + Send + Sync + 'static>() -> Cache<u64, T> {
+    Cache::builder()
+        .max_capacity(COUNTED)
+        .time_to_idle(MINUTE)
+        .build()
+}
+
 fn take(rate: &Option<Rate>, key: u64) -> Result<(), AccessError> {
     let Some(rate) = rate else {
         return Ok(());
     };
-    rate.limiter
-        .check_key(&key)
+    rate.of
+        .get_with(key, || Arc::new(RateLimiter::direct(rate.a_second)))
+        .check()
         .map_err(|not_until| AccessError::QuotaExceeded {
             quota: rate.quota,
             retry_after: not_until.wait_time_from(DefaultClock::default().now()),
@@ -343,7 +325,7 @@ mod tests {
         for refused in 1..10 {
             let told = quota(quotas.take_connection(&one, &a, refused));
             assert_eq!(told.0, "quotas.workspace_connections_per_minute");
-            assert!(told.1 <= Duration::from_secs(MINUTE));
+            assert!(told.1 <= MINUTE);
         }
         quotas.take_connection(&one, &a, 0).unwrap();
     }
@@ -367,27 +349,26 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_ask_is_forgotten() {
+    fn made_up_names_take_no_more_than_so_much_memory() {
         let quotas = Quotas::new(QuotaOptions {
-            caller_vends_per_second: 10,
+            caller_vends_per_second: 1,
+            workspace_vends_per_second: 1,
             caller_connections_per_minute: 1,
             ..NO_LIMITS
         });
-        let a = workspace("a");
-        for name in 0..100 {
-            let caller = caller(&name.to_string());
-            quotas.take_connection(&caller, &a, 1).unwrap();
-            assert!(quotas.take_connection(&caller, &a, 2).is_err());
+        let one = caller("one");
+        for made_up in 0..COUNTED + 10_000 {
+            let made_up = workspace(&format!("w{made_up}"));
+            quotas.take_vend(&one, &made_up).unwrap();
+            quotas.take_connection(&one, &made_up, 1).unwrap();
         }
-        assert_eq!(
-            (quotas.caller_connections.of.len(), quotas.alarms.len()),
-            (100, 100)
+        let (rates, counts) = (
+            quotas.workspace_vends.unwrap().of,
+            quotas.caller_connections.of,
         );
-        quotas.forget_idle(2 * MINUTE);
-        assert_eq!(
-            (quotas.caller_connections.of.len(), quotas.alarms.len()),
-            (0, 0)
-        );
+        rates.run_pending_tasks();
+        counts.run_pending_tasks();
+        assert!(rates.entry_count() <= COUNTED && counts.entry_count() <= COUNTED);
     }
 
     #[test]

@@ -10,17 +10,23 @@ use tokend_model::{
     WorkspaceName,
     ports::{self, CallerRole, NewSuspension, StorageError, Suspendable, Suspension},
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{Action, Caller, Suspended};
 
 /// What operators have stopped, as this replica knows it.
 pub struct Suspensions {
     store: Arc<dyn ports::Suspensions>,
-    known: ArcSwap<HashMap<WorkspaceName, Stopped>>,
+    known: ArcSwap<Known>,
+    /// Held while something is read or changed and put in force, so that no reading undoes what came after it.
+    changing: Mutex<()>,
 }
 
+/// What is stopped, by workspace.
+type Known = HashMap<WorkspaceName, Stopped>;
+
 /// What is stopped in a workspace.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Stopped {
     everything: bool,
     callers: HashSet<String>,
@@ -33,41 +39,39 @@ impl Suspensions {
         Self {
             store,
             known: ArcSwap::default(),
+            changing: Mutex::default(),
         }
     }
 
     /// Reads what is stopped. Where that fails, what was known stays in force.
     pub async fn reload(&self) -> Result<(), StorageError> {
-        let mut known: HashMap<WorkspaceName, Stopped> = HashMap::new();
-        for suspension in self.store.all_suspensions().await? {
-            let stopped = known.entry(suspension.workspace).or_default();
-            match suspension.subject {
-                Suspendable::Workspace => stopped.everything = true,
-                Suspendable::Caller(name) => drop(stopped.callers.insert(name)),
-                Suspendable::IntegrationType(name) => {
-                    stopped.integration_types.insert(name.to_string());
-                }
-            }
-        }
-        self.known.store(Arc::new(known));
-        Ok(())
+        let changing = self.changing.lock().await;
+        self.read(&changing).await
     }
 
-    /// Stops something, here at once; answers what stops it now.
+    /// Stops something, here from the moment it answers; answers what stops it now.
     pub async fn suspend(&self, new: &NewSuspension) -> Result<Suspension, StorageError> {
+        let _changing = self.changing.lock().await;
         let suspension = self.store.suspend(new).await?;
-        self.reload_at_once().await;
+        // What is stored is in force, whether or not the rest can be read now.
+        let mut known = Known::clone(&self.known.load());
+        note(&mut known, suspension.clone());
+        self.known.store(Arc::new(known));
         Ok(suspension)
     }
 
-    /// Sets something going again, here at once; answers what stopped it. `None`: nothing did.
+    /// Sets something going again, here at once unless the database goes away at that moment: then with the next
+    /// reading. Answers what stopped it. `None`: nothing did.
     pub async fn resume(
         &self,
         workspace: &WorkspaceName,
         subject: &Suspendable,
     ) -> Result<Option<Suspension>, StorageError> {
+        let changing = self.changing.lock().await;
         let suspension = self.store.resume(workspace, subject).await?;
-        self.reload_at_once().await;
+        if let Err(error) = self.read(&changing).await {
+            tracing::warn!(%error, "what goes on again does so here with the next reading");
+        }
         Ok(suspension)
     }
 
@@ -117,10 +121,23 @@ impl Suspensions {
             .stops(integration_type, Action::Connect)
     }
 
-    /// What was changed is stored: a failure to read it back is made up for by the next reading.
-    async fn reload_at_once(&self) {
-        if let Err(error) = self.reload().await {
-            tracing::warn!(%error, "a change of what is stopped is in force here with the next reading");
+    async fn read(&self, _changing: &MutexGuard<'_, ()>) -> Result<(), StorageError> {
+        let mut known = Known::new();
+        for suspension in self.store.all_suspensions().await? {
+            note(&mut known, suspension);
+        }
+        self.known.store(Arc::new(known));
+        Ok(())
+    }
+}
+
+fn note(known: &mut Known, suspension: Suspension) {
+    let stopped = known.entry(suspension.workspace).or_default();
+    match suspension.subject {
+        Suspendable::Workspace => stopped.everything = true,
+        Suspendable::Caller(name) => drop(stopped.callers.insert(name)),
+        Suspendable::IntegrationType(name) => {
+            stopped.integration_types.insert(name.to_string());
         }
     }
 }
@@ -275,6 +292,67 @@ mod tests {
         assert_eq!(stopped(&suspensions, &backend, "elsewhere"), []);
         let operator = caller("ops", CallerRole::Operator);
         assert_eq!(stopped(&suspensions, &operator, "home"), used[..3]);
+    }
+
+    /// A table whose readings end when they are let go: with what there was when they began.
+    #[derive(Default)]
+    struct SlowTable {
+        table: Table,
+        begun: tokio::sync::Notify,
+        go: tokio::sync::Notify,
+    }
+
+    #[async_trait]
+    impl ports::Suspensions for SlowTable {
+        async fn all_suspensions(&self) -> Result<Vec<Suspension>, StorageError> {
+            let rows = self.table.0.lock().unwrap().clone().unwrap_or_default();
+            self.begun.notify_one();
+            self.go.notified().await;
+            Ok(rows)
+        }
+
+        async fn suspensions(
+            &self,
+            workspace: &WorkspaceName,
+        ) -> Result<Vec<Suspension>, StorageError> {
+            self.table.suspensions(workspace).await
+        }
+
+        async fn suspend(&self, new: &NewSuspension) -> Result<Suspension, StorageError> {
+            self.table.suspend(new).await
+        }
+
+        async fn resume(
+            &self,
+            workspace: &WorkspaceName,
+            subject: &Suspendable,
+        ) -> Result<Option<Suspension>, StorageError> {
+            self.table.resume(workspace, subject).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_began_before_does_not_undo_what_was_stopped_since() {
+        let table = Arc::new(SlowTable::default());
+        let suspensions = Suspensions::new(table.clone());
+        let new = NewSuspension {
+            workspace: workspace("home"),
+            subject: Suspendable::Workspace,
+            comment: String::new(),
+            suspended_by: "ops".to_owned(),
+        };
+        let stop = async {
+            table.begun.notified().await;
+            let stopping = suspensions.suspend(&new);
+            let let_go = async { table.go.notify_one() };
+            tokio::join!(stopping, let_go).0
+        };
+        let (read, stopped) = tokio::join!(suspensions.reload(), stop);
+        read.unwrap();
+        stopped.unwrap();
+        let backend = caller("billing", CallerRole::Backend);
+        let found = suspensions.find(&backend, &workspace("home"), "crm", Action::Vend);
+        assert_eq!(found, Some(Suspended::Workspace));
     }
 
     #[tokio::test]

@@ -152,7 +152,7 @@ fn more_telling(one: TokenRejection, other: TokenRejection) -> TokenRejection {
 fn refused(reason: &TokenRejection) -> CallerRejection {
     tracing::info!(%reason, "a caller's token is not accepted");
     match reason {
-        TokenRejection::Expired => CallerRejection::TokenExpired,
+        TokenRejection::Expired | TokenRejection::TooOld => CallerRejection::TokenExpired,
         reason if reason.is_transient() => CallerRejection::Unavailable,
         _ => CallerRejection::TokenRefused,
     }

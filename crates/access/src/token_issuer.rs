@@ -1,7 +1,8 @@
 //! One issuer of JWTs: what app users' tokens and callers' tokens are verified by alike (threat T-10, RFC 8725).
 
-use std::{str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use tokend_model::{Timestamp, ports::Clock};
 
@@ -19,6 +20,7 @@ pub(crate) struct TokenIssuer {
     algorithms: Vec<Algorithm>,
     keys: Arc<KeySetSource>,
     clock: Arc<dyn Clock>,
+    max_age: Option<TimeDelta>,
 }
 
 impl TokenIssuer {
@@ -50,11 +52,19 @@ impl TokenIssuer {
             algorithms: checked_algorithms(issuer, algorithms)?,
             keys: Arc::new(KeySetSource::new(location, http, clock.clone(), key_sets)),
             clock: clock.clone(),
+            max_age: None,
         })
     }
 
-    /// Whether the token is this issuer's, is good now, and is meant for one of these audiences. Answers when it
-    /// expires.
+    /// Tokens that were issued longer ago than this are refused, whenever they expire; none, if it is zero.
+    pub(crate) fn with_max_age(mut self, max_age: Duration) -> Self {
+        let max_age = Some(max_age).filter(|age| !age.is_zero());
+        self.max_age = max_age.and_then(|age| TimeDelta::from_std(age).ok());
+        self
+    }
+
+    /// Whether the token is this issuer's, is good now, and is meant for one of these audiences. Answers until when it
+    /// is good.
     pub(crate) async fn verify(
         &self,
         jws: &Jws<'_>,
@@ -67,7 +77,7 @@ impl TokenIssuer {
         if !jws.claims.is_for(audiences)? {
             return Err(TokenRejection::WrongAudience);
         }
-        let expire_time = jws.claims.expire_time(self.clock.now())?;
+        let expire_time = jws.claims.expire_time(self.clock.now(), self.max_age)?;
         jws.claims.text("sub")?;
         Ok(expire_time)
     }

@@ -75,6 +75,9 @@ fn configuration(home: &std::path::Path, simulator: &Simulator) -> anyhow::Resul
         caller_audiences: Default::default(),
         algorithms: Vec::new(),
         user_id_claim: "sub".to_owned(),
+        user_id_prefix: String::new(),
+        shares_user_ids: false,
+        max_token_age_seconds: 86_400,
     }];
     Ok(config)
 }

@@ -19,6 +19,7 @@ const DENIED: u8 = 3;
 const DATA: u8 = 65;
 const NOT_FOUND: u8 = 66;
 const UNAVAILABLE: u8 = 69;
+const OPERATING_SYSTEM: u8 = 71;
 const TRY_AGAIN: u8 = 75;
 const NOT_PERMITTED: u8 = 77;
 const CONFIGURATION: u8 = 78;
@@ -35,6 +36,11 @@ pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// The code for an operating system that does not keep secrets in: 71.
+pub(crate) fn not_hardened() -> ExitCode {
+    ExitCode::from(OPERATING_SYSTEM)
+}
+
 fn number(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<InvalidFiles>()
@@ -48,7 +54,9 @@ fn number(error: &anyhow::Error) -> u8 {
         if cause.is::<NotAllowed>() {
             return DENIED;
         }
-        if let Some(NotConfirmed::NobodyToAsk) = cause.downcast_ref() {
+        if let Some(NotConfirmed::NobodyToAsk | NotConfirmed::NobodyToAskWhether(_)) =
+            cause.downcast_ref()
+        {
             return USAGE;
         }
         if cause.is::<ConfigError>() {
@@ -81,7 +89,10 @@ fn of_callers(error: &CallerError) -> u8 {
     match error {
         CallerError::Installation(error) => of_start(error),
         CallerError::NotFound(_) => NOT_FOUND,
-        CallerError::ApiKey(_) | CallerError::Workspace(_) | CallerError::ExpiresTooLate => DATA,
+        CallerError::ApiKey(_)
+        | CallerError::NameTaken { .. }
+        | CallerError::Workspace(_)
+        | CallerError::ExpiresTooLate => DATA,
         CallerError::SeveralWorkspaces(_) | CallerError::SeveralRoles => USAGE,
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(config: Option<&Path>, command: Command) -> anyhow::Result<()>
         output::line(&key_id)?;
     }
     eprintln!(
-        "Wrote {}. Keep a copy in a safe place, apart from the database's backups: without it nothing that tokend \
+        "Wrote {}; its key's id, which is no secret, is on stdout. Keep a copy in a safe place, apart from the database's backups: without it nothing that tokend \
          stored opens again.",
         file.display()
     );

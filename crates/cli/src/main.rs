@@ -101,9 +101,13 @@ async fn main() -> ExitCode {
     if matches!(cli.command, Command::Serve | Command::Demo(_))
         && let Err(error) = tokend_server::keep_secrets_in()
     {
-        eprintln!("tokend: {error}");
+        eprintln!(
+            "tokend: {error}; not serving, as secrets could be read from this process's memory"
+        );
+        return exit::not_hardened();
     }
     let config = cli.config.as_deref();
+    let administrative = !matches!(cli.command, Command::Get(_));
     let result = match cli.command {
         Command::Serve => serve::run(config).await,
         Command::Demo(args) => demo::run(args).await,
@@ -131,7 +135,7 @@ async fn main() -> ExitCode {
         Err(error) if exit::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tokend: {error:#}");
-            if let Some(hint) = hint::of(&error) {
+            if let Some(hint) = hint::of(&error, administrative) {
                 eprintln!("{hint}");
             }
             exit::code(&error)

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args as ClapArgs, Subcommand};
 use tokend_api::v1;
-use tokend_server::{POLICY_SCHEMA, Policy, config::Config};
+use tokend_server::{NamedType, POLICY_SCHEMA, Policy, config::Config};
 
 use crate::{
     output,
     remote::{Remote, answer},
 };
+
+/// How alike a name is that was probably meant.
+const LIKENESS: f64 = 0.8;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -80,12 +83,32 @@ fn check(config: Option<&Path>, path: Option<PathBuf>) -> anyhow::Result<()> {
     for warning in &checked.warnings {
         eprintln!("warning: {warning}");
     }
+    warn_of_unknown(&checked.integration_types)?;
     let plural = if checked.count == 1 {
         "policy"
     } else {
         "policies"
     };
     output::line(&format!("{place}: {} {plural}", checked.count))?;
+    Ok(())
+}
+
+/// An integration type that does not come with tokend is the operator's own, or misspelt.
+fn warn_of_unknown(named: &[NamedType]) -> anyhow::Result<()> {
+    let known = tokend_server::integration_type_names()?;
+    for NamedType { name, location } in named {
+        if known.contains(name) {
+            continue;
+        }
+        let likeness = |known: &String| strsim::jaro_winkler(name, known);
+        let near = known.iter().filter(|known| likeness(known) >= LIKENESS);
+        let nearest = near.max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+        let meant = nearest.map(|near| format!(", or did you mean '{near}'"));
+        eprintln!(
+            "warning: {location}: no integration type {name:?} comes with tokend; is it one of your own{}?",
+            meant.unwrap_or_default()
+        );
+    }
     Ok(())
 }
 

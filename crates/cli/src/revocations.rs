@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand};
-use tokend_api::v1::{self, BulkRevocationState};
+use tokend_api::v1::{self, BulkRevocationState, ConnectionStatus};
+use tokend_client::Client;
+use tonic::Code;
 
 use crate::{
     connectors::{NotConfirmed, confirm},
@@ -20,6 +22,12 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// After so many looks a line is written where there is no terminal to write it anew on.
 const LOOKS_A_LINE: u32 = 10;
+
+const UNREVOKED: [ConnectionStatus; 3] = [
+    ConnectionStatus::Authorized,
+    ConnectionStatus::Expired,
+    ConnectionStatus::Error,
+];
 
 #[derive(ClapArgs)]
 pub(crate) struct RevokeAllArgs {
@@ -71,7 +79,7 @@ pub(crate) struct OneArgs {
 pub(crate) async fn revoke_all(args: RevokeAllArgs) -> anyhow::Result<()> {
     let client = args.remote.client().await?;
     if !args.yes {
-        confirmed(&args)?;
+        confirmed(&args, &client).await?;
     }
     let mut admin = client.admin();
     let request = v1::StartBulkRevocationRequest {
@@ -164,20 +172,49 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
 }
 
 /// Asks, where there is somebody to ask.
-fn confirmed(args: &RevokeAllArgs) -> anyhow::Result<()> {
-    if args.remote.json || !confirm::on_terminal() {
-        return Err(NotConfirmed::NobodyToAsk.into());
-    }
+async fn confirmed(args: &RevokeAllArgs, client: &Client) -> anyhow::Result<()> {
     let which = match &args.connector {
         Some(id) => format!("under connector '{id}'"),
         None => format!("of integration type '{}'", args.integration_type),
     };
+    let all = match count(args, client).await {
+        Ok(1) => "the 1 connection".to_owned(),
+        Ok(count) => format!("all {count} connections"),
+        // Who may revoke need not be one who may see what there is.
+        Err(error) if error.code == Code::PermissionDenied => "all connections".to_owned(),
+        Err(error) => return Err(error.into()),
+    };
+    if args.remote.json || !confirm::on_terminal() {
+        let what = format!("{all} {which} would be revoked");
+        return Err(NotConfirmed::NobodyToAskWhether(what).into());
+    }
     let question = format!(
-        "Revoke all connections {which}? Each account has to be connected again after that; this cannot be undone."
+        "Revoke {all} {which}? Each account has to be connected again after that; this cannot be undone."
     );
     match confirm::ask(&question, false)? {
         true => Ok(()),
         false => Err(NotConfirmed::Declined.into()),
+    }
+}
+
+/// How many connections there are that are not revoked yet.
+async fn count(args: &RevokeAllArgs, client: &Client) -> Result<usize, tokend_client::Error> {
+    let mut admin = client.admin();
+    let mut request = v1::ListConnectionsRequest {
+        integration_type: args.integration_type.clone(),
+        connector_id: args.connector.clone().unwrap_or_default(),
+        statuses: UNREVOKED.map(Into::into).to_vec(),
+        page_size: 1000,
+        ..Default::default()
+    };
+    let mut count = 0;
+    loop {
+        let page = answer(admin.list_connections(request.clone()).await)?;
+        count += page.connections.len();
+        if page.next_page_token.is_empty() {
+            return Ok(count);
+        }
+        request.page_token = page.next_page_token;
     }
 }
 

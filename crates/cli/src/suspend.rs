@@ -23,7 +23,8 @@ struct Subject {
     /// What is meant.
     #[arg(value_enum, value_name = "WHAT")]
     what: What,
-    /// The caller's name, or the integration type's; none for the workspace.
+    /// The caller's name, or the integration type's; none for the workspace. Callers' names are not checked: one that is
+    /// not known yet can be stopped as well.
     #[arg(value_name = "NAME", required_if_eq_any([("what", "caller"), ("what", "type")]))]
     name: Option<String>,
 }
@@ -62,6 +63,14 @@ pub(crate) async fn suspend(args: SuspendArgs) -> anyhow::Result<()> {
         comment: args.comment,
     };
     let suspended = answer(admin.suspend(request).await)?;
+    if suspended.subject_unknown {
+        let subject = suspended.suspension.as_ref().map(|it| it.subject.as_str());
+        eprintln!(
+            "warning: no caller of the name '{}' is known here now; if it is misspelt, resume it and stop the right one \
+             ('tokend callers list' shows those with API keys)",
+            subject.unwrap_or_default()
+        );
+    }
     if args.remote.json {
         output::line(&output::json("SuspendResponse", &suspended)?)?;
         return Ok(());

@@ -1,10 +1,10 @@
 //! Where tokend is, and how to reach it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tonic::{
     Code,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
 use crate::{
@@ -23,9 +23,20 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 pub struct ClientBuilder {
     endpoint: String,
     ca_certificate: Option<Vec<u8>>,
+    client_certificate: Option<ClientCertificate>,
     credentials: Option<Credentials>,
     workspace: Option<String>,
     timeout: Duration,
+}
+
+/// Keeps the private key out of Debug.
+#[derive(Clone)]
+struct ClientCertificate(Identity);
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
 }
 
 impl ClientBuilder {
@@ -33,6 +44,7 @@ impl ClientBuilder {
         Self {
             endpoint,
             ca_certificate: None,
+            client_certificate: None,
             credentials: None,
             workspace: None,
             timeout: DEFAULT_TIMEOUT,
@@ -42,6 +54,19 @@ impl ClientBuilder {
     /// Trusts the servers of this certificate authority (PEM), and not those of the system's.
     pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_certificate = Some(pem.into());
+        self
+    }
+
+    /// Proves ourselves by mutual TLS, as with an X.509-SVID: the certificate, followed by any intermediate ones, and its
+    /// private key (PEM). Not together with [`credentials`](Self::credentials), which would count instead. To change them
+    /// before they expire, make another client.
+    pub fn client_certificate(
+        mut self,
+        certificate_pem: impl AsRef<[u8]>,
+        private_key_pem: impl AsRef<[u8]>,
+    ) -> Self {
+        let identity = Identity::from_pem(certificate_pem, private_key_pem);
+        self.client_certificate = Some(ClientCertificate(identity));
         self
     }
 
@@ -91,9 +116,14 @@ impl ClientBuilder {
             .map_err(|error| self.invalid(error.to_string()))?;
         let endpoint = match endpoint.uri().scheme_str() {
             Some("https") => endpoint.tls_config(self.tls())?,
-            // A given authority shows that encryption is meant: do not send credentials without.
-            Some("http") if self.ca_certificate.is_none() => endpoint,
-            Some("http") => return Err(self.invalid("a CA certificate needs https://")),
+            // A given certificate shows that encryption is meant: do not send credentials without.
+            Some("http") if self.ca_certificate.is_some() => {
+                return Err(self.invalid("a CA certificate needs https://"));
+            }
+            Some("http") if self.client_certificate.is_some() => {
+                return Err(self.invalid("a client certificate needs https://"));
+            }
+            Some("http") => endpoint,
             _ => return Err(self.invalid("it must start with http://, https:// or unix:")),
         };
         Ok(endpoint
@@ -104,9 +134,13 @@ impl ClientBuilder {
     }
 
     fn tls(&self) -> ClientTlsConfig {
-        match &self.ca_certificate {
+        let tls = match &self.ca_certificate {
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             None => ClientTlsConfig::new().with_native_roots(),
+        };
+        match &self.client_certificate {
+            Some(ClientCertificate(identity)) => tls.identity(identity.clone()),
+            None => tls,
         }
     }
 

@@ -33,7 +33,7 @@ pub use authorization_server::{
 };
 pub use authorizations::{Authorizations, ReturnedState};
 pub use bulk_revocations::{
-    BulkRevocation, BulkRevocationState, BulkRevocations, NewBulkRevocation, Progress,
+    BulkRevocation, BulkRevocationState, BulkRevocations, NewBulkRevocation, Progress, Report,
 };
 pub use catalogue::{Catalogue, InvalidDefinition};
 pub use changes::{Change, ChangedSubject, Changes, ChangesSeen};

@@ -18,7 +18,7 @@ use tokend_model::{
 use tokend_vending::{Error, Target, Vending};
 use tonic::{Extensions, metadata::MetadataMap};
 
-use crate::{audit::Audit, failure::Failure, peer::Peer};
+use crate::{audit::Audit, failure::Failure, peer::Peer, service::Acts, wire::Unidentified};
 
 /// Admits calls.
 pub(crate) struct Admission {
@@ -28,6 +28,8 @@ pub(crate) struct Admission {
     pub(crate) suspensions: Arc<Suspensions>,
     pub(crate) quotas: Quotas,
     pub(crate) audit: Arc<Audit>,
+    /// What callers have done, until it is on record.
+    pub(crate) acts: Acts,
     pub(crate) vending: Vending,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -117,6 +119,9 @@ impl Admission {
                 return Err(error.into());
             }
         };
+        if let Some(place) = extensions.get::<Unidentified>() {
+            place.is_known();
+        }
         let workspace = match text(metadata, WORKSPACE_METADATA)? {
             None => caller.workspace.clone(),
             Some(name) => WorkspaceName::new(name)
@@ -131,12 +136,16 @@ impl Admission {
         })
     }
 
-    /// Finds out which app user a call is for as well.
+    /// Finds out which app user a call is for as well. For a caller that is kept out in any case nobody's token is
+    /// looked at: [`Admission::admit`], which comes next, refuses its call.
     pub(crate) async fn identify_user(
         &self,
         mut call: Call,
         metadata: &MetadataMap,
     ) -> Result<Call, Failure> {
+        if self.is_kept_out(&call) {
+            return Ok(call);
+        }
         let verified = match text(metadata, USER_TOKEN_METADATA)? {
             Some(token) => {
                 let caller = &call.caller.name;
@@ -167,7 +176,38 @@ impl Admission {
             integration_type,
             connector_id: ask.connector_id.to_owned(),
         };
-        match self.judge(&mut admitted, &ask) {
+        let mut judged = self.judge(&mut admitted, &ask);
+        // Who names a connector as well does not make it one of another type by saying so.
+        if judged.is_ok() && !ask.integration_type.is_empty() {
+            let stored = self.type_of_connector(call, ask.connector_id).await?;
+            if !stored.is_empty() && stored != admitted.integration_type {
+                admitted.integration_type = stored;
+                judged = self.judge(&mut admitted, &ask);
+            }
+        }
+        match judged {
+            Ok(()) => Ok(admitted),
+            Err(error) => {
+                self.audit.refused(&admitted, &ask, &error).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The same for what no policy is asked about.
+    pub(crate) async fn admit_unasked(
+        &self,
+        call: &Arc<Call>,
+        ask: Ask<'_>,
+    ) -> Result<Admitted, Failure> {
+        let admitted = Admitted {
+            call: call.clone(),
+            audited: ask.audited,
+            decision: Arc::default(),
+            integration_type: String::new(),
+            connector_id: String::new(),
+        };
+        match self.barrier(call, &ask, "") {
             Ok(()) => Ok(admitted),
             Err(error) => {
                 self.audit.refused(&admitted, &ask, &error).await;
@@ -208,6 +248,15 @@ impl Admission {
         stopped.map_or(Ok(()), |stopped| Err(AccessError::Suspended(stopped)))
     }
 
+    /// Whether a caller has no business in the workspace, or is stopped, whatever it asks for.
+    fn is_kept_out(&self, call: &Call) -> bool {
+        // Disconnecting is refused to stopped callers alone.
+        let stopped = self
+            .suspensions
+            .find(&call.caller, &call.workspace, "", Action::Disconnect);
+        !call.caller.may_use(&call.workspace) || stopped.is_some()
+    }
+
     /// The connector of an attempt to connect; empty if there is no such attempt, or the caller may not ask.
     pub(crate) async fn connector_of(
         &self,
@@ -217,7 +266,7 @@ impl Admission {
         let Ok(id) = AuthorizationId::new(authorization_id) else {
             return Ok(String::new());
         };
-        if !call.caller.may_use(&call.workspace) {
+        if self.is_kept_out(call) {
             return Ok(String::new());
         }
         match self.vending.authorization(&call.workspace, &id).await {
@@ -264,10 +313,14 @@ impl Admission {
                 Err(_) => ask.integration_type.to_owned(),
             });
         }
-        let Ok(id) = ConnectorId::new(ask.connector_id) else {
+        self.type_of_connector(call, ask.connector_id).await
+    }
+
+    /// A connector's integration type; empty if there is no such connector, or the caller may not ask.
+    async fn type_of_connector(&self, call: &Call, id: &str) -> Result<String, Failure> {
+        let Ok(id) = ConnectorId::new(id) else {
             return Ok(String::new());
         };
-        // What they may not ask about is not looked up for them.
         if !call.caller.may_use(&call.workspace) {
             return Ok(String::new());
         }

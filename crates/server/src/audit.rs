@@ -5,8 +5,11 @@ mod database;
 mod event;
 mod file;
 mod offline;
+mod on_page;
 mod record;
+mod refusals;
 mod sink;
+mod strangers;
 mod sync;
 mod tail;
 #[cfg(test)]
@@ -16,18 +19,17 @@ mod verify;
 mod writer;
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokend_access::{AccessError, PolicySummary};
+use tokend_access::PolicySummary;
 use tokend_keyring::Keyring;
 use tokend_model::{
     AuditAction, AuditEvent, AuditOutcome, Timestamp, WorkspaceName,
     ports::{
-        AuditFilter, AuditPlace, AuditSeal, AuditTrail, BulkRevocation, Clock, StorageError,
-        StoredAuditRecord,
+        AuditFilter, AuditPlace, AuditSeal, AuditTrail, BulkRevocation, Catalogue, Clock,
+        StorageError, StoredAuditRecord,
     },
 };
 use tokend_vending::Vended;
@@ -36,25 +38,29 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     StartError,
-    admission::{Admitted, Ask, Call},
+    admission::Admitted,
     config::{Audit as AuditConfig, AuditSink},
     failure::Failure,
 };
 
 use self::{
     counts::Counts,
-    event::{actor, address, bounded, event, of_call, of_trail, reason},
+    event::{bounded, of_call, of_trail},
     file::{Lines, Place},
     sink::{Health, QUEUE, Queue, Sink},
+    strangers::Strangers,
     sync::Head,
     writer::FirstOpened,
 };
 
-pub(crate) use self::record::{Record, Sealer};
 pub use self::{
     file::LinesError,
     offline::{OfflineAct, record_offline},
     verify::{AuditFinding, AuditVerification, verify_audit_database, verify_audit_files},
+};
+pub(crate) use self::{
+    on_page::OnPage,
+    record::{Record, Sealer},
 };
 
 /// Puts on record what is done.
@@ -64,7 +70,11 @@ pub(crate) struct Audit {
     sealer: Arc<Sealer>,
     trail: Arc<dyn AuditTrail>,
     clock: Arc<dyn Clock>,
+    catalogue: Arc<dyn Catalogue>,
     counts: Counts,
+    /// Refusals that no file has singly.
+    untold: Counts,
+    strangers: Mutex<Strangers>,
     counted_since: Mutex<Timestamp>,
     /// How far the file is on the disk.
     head: Head,
@@ -79,12 +89,16 @@ impl Audit {
         keyring: Arc<Keyring>,
         trail: Arc<dyn AuditTrail>,
         clock: Arc<dyn Clock>,
+        catalogue: Arc<dyn Catalogue>,
     ) -> Result<Self, StartError> {
         let sealer = Arc::new(Sealer::new(keyring).ok_or(StartError::AuditKey)?);
         let mut audit = Self {
             sinks: Vec::new(),
             limit: Duration::from_secs(config.sink_timeout_seconds),
+            catalogue,
             counts: Counts::default(),
+            untold: Counts::default(),
+            strangers: Mutex::default(),
             counted_since: Mutex::new(clock.now()),
             head: Head::default(),
             file: config.file.display().to_string(),
@@ -107,50 +121,9 @@ impl Audit {
                         .await?
                 }
             };
-            audit.sinks.push(Sink { queue, health });
+            audit.sinks.push(Sink::new(queue, health));
         }
         Ok(audit)
-    }
-
-    /// A caller could not be authenticated.
-    pub(crate) async fn unauthenticated(
-        &self,
-        error: &AccessError,
-        peer: Option<SocketAddr>,
-        trace_id: &str,
-    ) {
-        let workspace = WorkspaceName::default_workspace();
-        let mut event = self.denied(&workspace, error);
-        event.actor.peer_address = address(peer);
-        event.actor.trace_id = trace_id.to_owned();
-        self.record_refusal(event).await;
-    }
-
-    /// An app user could not be authenticated.
-    pub(crate) async fn user_unauthenticated(&self, call: &Call, error: &AccessError) {
-        let workspace = match call.caller.may_use(&call.workspace) {
-            true => &call.workspace,
-            false => &call.caller.workspace,
-        };
-        let mut event = self.denied(workspace, error);
-        event.actor = actor(call);
-        self.record_refusal(event).await;
-    }
-
-    /// A call was refused.
-    pub(crate) async fn refused(&self, admitted: &Admitted, ask: &Ask<'_>, error: &AccessError) {
-        let failure = Failure::from(error.clone());
-        let mut event = of_call(self.clock.now(), admitted, Some(&failure));
-        event.scopes = ask.scopes.to_vec();
-        event
-            .details
-            .insert("action".to_owned(), ask.action.to_string());
-        if !ask.label.is_empty() {
-            event
-                .details
-                .insert("label".to_owned(), ask.label.to_owned());
-        }
-        self.record_refusal(event).await;
     }
 
     /// A token is about to be handed out; [`Failure::AuditUnavailable`] if that cannot be put on record.
@@ -162,12 +135,6 @@ impl Audit {
         event.scopes = vended.scopes.clone();
         event.token_fingerprint = self.sealer.fingerprint(vended.access_token.expose());
         self.record(event).await
-    }
-
-    /// No token was handed out.
-    pub(crate) async fn not_vended(&self, admitted: &Admitted, failure: &Failure) {
-        let event = of_call(self.clock.now(), admitted, Some(failure));
-        self.record_refusal(event).await;
     }
 
     /// Something other than vending was done, or failed; `named` is what the request names and what was made.
@@ -191,7 +158,16 @@ impl Audit {
             };
             field.clone_from(value);
         }
-        self.record(event).await
+        let is_act = !counts::are_counted(event.action);
+        match event.outcome {
+            AuditOutcome::Succeeded => self.record(event).await,
+            // What was begun and failed may have changed something.
+            AuditOutcome::Failed if is_act => self.record(event).await,
+            _ => {
+                self.record_refusal(event, true).await;
+                Ok(())
+            }
+        }
     }
 
     /// Whether anything can be put on record now: to be asked before something is done that cannot be undone.
@@ -244,25 +220,6 @@ impl Audit {
         }
     }
 
-    fn denied(&self, workspace: &WorkspaceName, error: &AccessError) -> AuditEvent {
-        let mut event = event(
-            self.clock.now(),
-            workspace,
-            AuditAction::Authentication,
-            AuditOutcome::Denied,
-        );
-        event.reason = reason(&error.clone().into());
-        event.details.insert("why".to_owned(), error.to_string());
-        event
-    }
-
-    /// What is refused stays refused, on record or not.
-    async fn record_refusal(&self, event: AuditEvent) {
-        if self.record(event).await.is_err() {
-            tracing::error!("a refusal could not be put on record");
-        }
-    }
-
     /// Puts an event on record at the first sink that takes it, and in the database: at once, or as one of many alike.
     async fn record(&self, event: AuditEvent) -> Result<(), Failure> {
         let event = Arc::new(bounded(event));
@@ -276,10 +233,10 @@ impl Audit {
         if taken == Some(AuditSink::Database) {
             return Ok(());
         }
-        // Nobody makes the database write by being refused or by failing.
+        // Nobody makes the database write by failing.
         if event.outcome != AuditOutcome::Succeeded || counts::are_counted(event.action) {
             if taken.is_some() {
-                self.counts.count(&event);
+                self.counts.count(&self.naming_what_is_known(&event));
             }
         } else if self.append(&event).await {
             return Ok(());

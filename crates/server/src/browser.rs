@@ -1,38 +1,49 @@
 //! HTTP for browsers: the ticket that leads to the provider, the callback it returns to, and the confirmation.
 
+mod completion;
 mod cookie;
 mod page;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use axum::{
     Form, Router,
-    extract::{Path, Query, State, rejection::FormRejection},
+    extract::{ConnectInfo, Path, Query, State, rejection::FormRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
-use tokend_access::{Suspended, Suspensions};
-use tokend_model::{AuthorizationId, AuthorizationState, Connector, Secret};
+use tokend_access::{AccessError, Suspensions};
+use tokend_model::{
+    Authorization, AuthorizationId, AuthorizationState, Connector, IntegrationTypeName, Secret,
+    WorkspaceName,
+};
 use tokend_vending::{CallbackOutcome, Error, ProviderCallback, Vending, binding_name};
 use tower_http::{limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer};
 use url::Url;
+
+use self::completion::Confirmed;
+use crate::{admission::Admission, audit::Audit, failure::Failure, service::Acts};
 
 /// What the browser's routes share.
 #[derive(Clone)]
 struct Pages {
     vending: Vending,
     suspensions: Arc<Suspensions>,
+    audit: Arc<Audit>,
+    acts: Acts,
     /// Whether browsers reach us by https, so that cookies may insist on it.
     https: bool,
 }
 
 /// The routes of the browser listener.
-pub(crate) fn routes(vending: Vending, suspensions: Arc<Suspensions>, public_url: &str) -> Router {
+pub(crate) fn routes(vending: Vending, admission: &Admission, public_url: &str) -> Router {
     let pages = Pages {
         vending,
-        suspensions,
+        suspensions: admission.suspensions.clone(),
+        audit: admission.audit.clone(),
+        acts: admission.acts.clone(),
         https: public_url.starts_with("https://"),
     };
     let header =
@@ -56,7 +67,14 @@ pub(crate) fn routes(vending: Vending, suspensions: Arc<Suspensions>, public_url
 
 /// `GET /oauth/start/{ticket}`: binds the attempt to this browser and sends it to the provider.
 async fn start(State(pages): State<Arc<Pages>>, Path(ticket): Path<String>) -> Response {
-    match pages.vending.open_ticket(&ticket).await {
+    let opened = async {
+        // Nobody is sent on to a provider for what is then refused.
+        let authorization = pages.vending.authorization_of_ticket(&ticket).await?;
+        let integration_type = pages.type_of(&authorization).await?;
+        pages.check_suspensions(&authorization.workspace, &integration_type)?;
+        Ok::<_, Failure>(pages.vending.open_ticket(&ticket).await?)
+    };
+    match opened.await {
         Ok(opened) => {
             let cookie = cookie::bind(&opened, pages.https);
             (
@@ -65,7 +83,7 @@ async fn start(State(pages): State<Arc<Pages>>, Path(ticket): Path<String>) -> R
             )
                 .into_response()
         }
-        Err(error) => page::error(&error),
+        Err(failure) => page::failure(&failure),
     }
 }
 
@@ -117,6 +135,7 @@ impl CallbackQuery {
 /// `GET /oauth/callback/{context}`: the redirect URI. Keeps the code; activates nothing.
 async fn callback(
     State(pages): State<Arc<Pages>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(context): Path<String>,
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
@@ -138,7 +157,9 @@ async fn callback(
         parameters: query.others,
         browser_binding,
     };
-    match pages.vending.receive_callback(&callback).await {
+    let received = pages.vending.receive_callback(&callback).await;
+    pages.record_callback(peer, &received).await;
+    match received {
         Ok(outcome) => pages.answer(&context, &binding, outcome).await,
         Err(error) => page::error(&error),
     }
@@ -158,6 +179,7 @@ struct Completion {
 /// `POST /oauth/complete/{context}`: the user confirmed on our own page.
 async fn complete(
     State(pages): State<Arc<Pages>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(context): Path<String>,
     headers: HeaderMap,
     form: Result<Form<Completion>, FormRejection>,
@@ -165,38 +187,40 @@ async fn complete(
     let Ok(Form(form)) = form else {
         return page::error(&Error::invalid("the form", "is not the one of this page"));
     };
-    if !pages.same_origin(&headers) {
-        return page::error(&Error::CompletionMismatch);
-    }
+    let browser_binding = cookie::read(&headers, &form.binding);
+    let ours = pages.same_origin(&headers);
+    let (Some(browser_binding), true) = (browser_binding, ours) else {
+        return pages.mismatch(peer).await;
+    };
     let Ok(id) = AuthorizationId::new(form.authorization_id) else {
         return page::error(&Error::AuthorizationNotFound);
     };
-    let Some(binding) = cookie::read(&headers, &form.binding) else {
-        return page::error(&Error::CompletionMismatch);
-    };
-    if let Some(stopped) = pages.stopped(&context).await {
-        return page::stopped(stopped);
-    }
     let token = Secret::new(form.completion_token);
-    match pages
-        .vending
-        .complete_in_browser(&context, &id, &token, &binding, form.accept_account_change)
-        .await
-    {
+    let confirmed = Confirmed {
+        context: context.clone(),
+        id: id.clone(),
+        completion_token: token.clone(),
+        browser_binding,
+        accept_account_change: form.accept_account_change,
+        peer,
+    };
+    match pages.complete(confirmed).await {
         Ok(connection) => {
             let account = connection.account.email.or(connection.account.name);
             let service = pages.service_name(&context).await;
             page::connected(&service, account.as_deref())
         }
         // The button was pressed twice, or the page reloaded.
-        Err(Error::AuthorizationExpired) if pages.is_completed(&context, &id).await => {
+        Err(Failure::UseCase(Error::AuthorizationExpired))
+            if pages.is_completed(&context, &id).await =>
+        {
             page::connected(&pages.service_name(&context).await, None)
         }
-        Err(Error::AccountChanged { .. }) => {
+        Err(Failure::UseCase(Error::AccountChanged { .. })) => {
             let service = pages.service_name(&context).await;
             page::confirm_other_account(&context, &service, &id, &token, &form.binding)
         }
-        Err(error) => page::error(&error),
+        Err(failure) => page::failure(&failure),
     }
 }
 
@@ -226,13 +250,23 @@ impl Pages {
         }
     }
 
-    /// What keeps anything from being connected under the connector now.
-    async fn stopped(&self, context: &str) -> Option<Suspended> {
-        let (workspace, id) = Connector::parse_callback_context(context)?;
-        let connector = self.vending.get_connector(&workspace, &id).await.ok()?;
-        let integration_type = connector.integration_type.as_str();
-        self.suspensions
-            .find_for_connecting(&workspace, integration_type)
+    /// The integration type of an attempt's connector.
+    async fn type_of(&self, authorization: &Authorization) -> Result<IntegrationTypeName, Error> {
+        let (workspace, id) = (&authorization.workspace, &authorization.connector_id);
+        let connector = self.vending.get_connector(workspace, id).await?;
+        Ok(connector.integration_type)
+    }
+
+    /// Whether an operator keeps anything from being connected under an integration type now.
+    fn check_suspensions(
+        &self,
+        workspace: &WorkspaceName,
+        integration_type: &IntegrationTypeName,
+    ) -> Result<(), AccessError> {
+        let stopped = self
+            .suspensions
+            .find_for_connecting(workspace, integration_type.as_str());
+        stopped.map_or(Ok(()), |stopped| Err(AccessError::Suspended(stopped)))
     }
 
     async fn is_completed(&self, context: &str, id: &AuthorizationId) -> bool {

@@ -26,6 +26,8 @@ pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 /// No time may be longer, in seconds: a longer one is a slip, and sums of times with it could overflow.
 const LONGEST_SPAN: u64 = 365 * 24 * 60 * 60;
+/// In seconds: callers wait so long for an audit sink that hangs before the next is asked.
+const LONGEST_SINK_TIMEOUT: u64 = 10;
 
 /// What `tokend serve` is run with. The keys are explained in [`DEFAULTS`].
 #[derive(Debug, Clone, Deserialize)]
@@ -172,6 +174,25 @@ impl Config {
             if value == 0 {
                 wrong.push(format!("{key}: must be at least 1"));
             }
+        }
+        let sinks = &self.audit.sinks;
+        if sinks.is_empty() {
+            wrong.push(
+                "audit.sinks: must name one at least; no token leaves without its record"
+                    .to_owned(),
+            );
+        }
+        if (1..sinks.len()).any(|at| sinks[..at].contains(&sinks[at])) {
+            wrong.push("audit.sinks: must not name one twice".to_owned());
+        }
+        if sinks.contains(&AuditSink::File) && !set(&self.audit.file) {
+            wrong.push("audit.file: must be set, since audit.sinks names it".to_owned());
+        }
+        let sink_timeout = self.audit.sink_timeout_seconds;
+        if (LONGEST_SINK_TIMEOUT + 1..=LONGEST_SPAN).contains(&sink_timeout) {
+            wrong.push(format!(
+                "audit.sink_timeout_seconds = {sink_timeout}: must be 1 to {LONGEST_SINK_TIMEOUT}; every call waits so long for a sink that hangs"
+            ));
         }
         let proxy_url = &self.oauth.proxy_url;
         if !proxy_url.is_empty() && !is_proxy_url(proxy_url) {
@@ -405,6 +426,23 @@ mod tests {
             );
         }
         assert!(load("[oauth]\nproxy_url = 'http://proxy.internal:3128'").is_ok());
+    }
+
+    #[test]
+    fn an_audit_trail_has_sinks_and_does_not_hold_calls_up() {
+        for (text, key) in [
+            ("sinks = []", "audit.sinks"),
+            ("sinks = ['file', 'database', 'file']", "audit.sinks"),
+            ("file = ''", "audit.file"),
+            ("sink_timeout_seconds = 11", "audit.sink_timeout_seconds"),
+            ("sink_timeout_seconds = 0", "audit.sink_timeout_seconds"),
+        ] {
+            let error = load(&format!("[audit]\n{text}")).expect_err(text);
+            assert!(error.contains(key), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+        assert!(load("[audit]\nsinks = ['database']\nfile = ''").is_ok());
+        assert!(load("[audit]\nsink_timeout_seconds = 10").is_ok());
     }
 
     #[test]

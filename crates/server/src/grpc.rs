@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     deadline::DeadlineLayer,
     service::{Admin, Connector},
-    wire::{Incoming, SheddingLayer, Tls, bounded, shares},
+    wire::{Incoming, SheddingLayer, Tls, admin_message, bounded, shares},
     wire_up::Wired,
 };
 
@@ -80,13 +80,12 @@ pub(crate) async fn prepare(
         admission: admission.clone(),
     };
     let connectors = Connectors::new(connectors).max_decoding_message_size(limit);
-    // A set of connectors, or a definition, may be larger than any call of a backend.
     let admins = Admins::new(Admin {
         vending,
         admission,
         clock,
     })
-    .max_decoding_message_size(limit.max(4 << 20));
+    .max_decoding_message_size(admin_message(&config.grpc));
 
     let shares = Arc::new(shares(&config.grpc));
     let mut server = bounded(&config.grpc)

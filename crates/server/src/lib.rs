@@ -38,6 +38,6 @@ pub use maintenance::{
 };
 pub use start::{Server, StartError};
 pub use telemetry::begin_logging;
-pub use tokend_access::{InvalidPolicies, POLICY_SCHEMA, Policy, PolicySummary};
+pub use tokend_access::{InvalidPolicies, NamedType, POLICY_SCHEMA, Policy, PolicySummary};
 pub use wire::TlsError;
 pub use wire_up::Callers;

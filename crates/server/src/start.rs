@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     grpc::{self, Health},
     operations::{self, Readiness},
+    service::Acts,
     upkeep,
     wire::Tls,
     wire_up::{Callers, Wired, wire_up},
@@ -24,6 +25,7 @@ pub struct Server {
     public_url: String,
     vending: tokend_vending::Vending,
     audit: Arc<Audit>,
+    acts: Acts,
     health: Health,
     readiness: Readiness,
     stop_listening: CancellationToken,
@@ -188,7 +190,7 @@ impl Server {
             guard,
             storage,
         } = &wired;
-        let pages = browser::routes(vending.clone(), admission.suspensions.clone(), &public_url);
+        let pages = browser::routes(vending.clone(), admission, &public_url);
         listeners.spawn(serve_http(browser_listener, pages, stop_listening.clone()));
         let flush_interval = Duration::from_secs(config.vending.flush_uses_seconds);
         upkeep.spawn(upkeep::flush_uses(
@@ -249,6 +251,7 @@ impl Server {
 
         let vending = vending.clone();
         let audit = admission.audit.clone();
+        let acts = admission.acts.clone();
         let spiffe = wired.admission.callers.spiffe.clone();
         let tls = Tls::load(&config.grpc, spiffe).await?.map(Arc::new);
         if let Some(tls) = &tls {
@@ -271,6 +274,7 @@ impl Server {
             public_url,
             vending,
             audit,
+            acts,
             health,
             readiness,
             stop_listening,
@@ -311,6 +315,7 @@ impl Server {
         self.stop_listening.cancel();
         self.health.end_watches().await;
         ended(&self.listeners, self.grace, "calls and connections").await;
+        ended(self.acts.tasks(), self.grace, "acts that nobody waits for").await;
         self.stop_upkeep.cancel();
         ended(&self.upkeep, self.grace, "the upkeep").await;
         self.vending.drain().await;
@@ -368,6 +373,7 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, S
 }
 
 async fn serve_http(listener: TcpListener, routes: axum::Router, stop: CancellationToken) {
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, routes)
         .with_graceful_shutdown(async move { stop.cancelled().await })
         .await;

@@ -2,15 +2,18 @@
 //! could use too much of.
 
 mod connection;
+mod held;
 mod incoming;
 mod limits;
 mod seldom;
 mod shares;
 mod shedding;
+mod tempo;
 mod tls;
 
+pub(crate) use held::Unidentified;
 pub(crate) use incoming::Incoming;
-pub(crate) use limits::{bounded, shares};
+pub(crate) use limits::{admin_message, bounded, shares};
 pub(crate) use shares::{AddressShare, Shares};
 pub(crate) use shedding::SheddingLayer;
 pub(crate) use tls::Tls;

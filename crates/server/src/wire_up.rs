@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     StartError, admission::Admission, audit::Audit, chance::SystemChance, clock::DatabaseClock,
-    config::Config, deployment::Guard,
+    config::Config, deployment::Guard, service::Acts,
 };
 
 use self::callers::{app_users, caller_authentication};
@@ -109,7 +109,7 @@ pub(crate) async fn wire_up(
     let ports = Ports {
         clock: clock.clone(),
         chance: Arc::new(SystemChance),
-        catalogue,
+        catalogue: catalogue.clone(),
         authorization_server: Arc::new(oauth),
         connectors: storage.clone(),
         connections: storage.clone(),
@@ -145,17 +145,24 @@ pub(crate) async fn wire_up(
         .await
         .map_err(|_| StartError::Storage)?;
     let app_users = app_users(&config.access, clock.clone())?;
-    let audit = Audit::start(&config.audit, keyring, storage.clone(), clock.clone()).await?;
+    let audit = Audit::start(
+        &config.audit,
+        keyring,
+        storage.clone(),
+        clock.clone(),
+        catalogue,
+    )
+    .await?;
+    let environment = &config.access.environment;
+    let policy = Policy::open_settled(config.policy_path(), environment).await?;
     let admission = Admission {
         callers,
         app_users,
-        policy: Arc::new(Policy::open(
-            config.policy_path(),
-            &config.access.environment,
-        )?),
+        policy: Arc::new(policy),
         suspensions: Arc::new(suspensions),
         quotas: Quotas::new(quota_options(config)),
         audit: Arc::new(audit),
+        acts: Acts::default(),
         vending: vending.clone(),
         clock: clock.clone(),
     };

@@ -1,5 +1,7 @@
 //! Callers' API keys at rest.
 
+use std::sync::Once;
+
 use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, sea_query::Expr,
@@ -16,6 +18,9 @@ use crate::{
     faults::{by_meaning, corrupt},
 };
 
+/// That there are rows which cannot be read is said once: they are looked at again every few seconds.
+static UNREADABLE: Once = Once::new();
+
 const BACKEND: &str = "BACKEND";
 const OPERATOR: &str = "OPERATOR";
 
@@ -27,7 +32,7 @@ impl ApiKeys for Storage {
             .all(&self.database)
             .await
             .map_err(by_meaning)?;
-        rows.into_iter().map(read).collect()
+        Ok(rows.into_iter().filter_map(readable).collect())
     }
 
     async fn insert(&self, key: &ApiKeyRecord) -> Result<(), StorageError> {
@@ -93,6 +98,18 @@ impl ApiKeys for Storage {
         }
         Ok(())
     }
+}
+
+/// The record, unless the row cannot be read: it opens nothing then, and keeps the others from nothing.
+fn readable(row: Model) -> Option<ApiKeyRecord> {
+    let key_id = row.key_id.clone();
+    read(row)
+        .inspect_err(|error| {
+            UNREADABLE.call_once(|| {
+                tracing::error!(key_id, %error, "API keys that cannot be read, such as this one, are not accepted");
+            });
+        })
+        .ok()
 }
 
 fn row(key: &ApiKeyRecord) -> Model {

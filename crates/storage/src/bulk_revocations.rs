@@ -5,14 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, UpdateMany,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType},
 };
 use tokend_model::{
     BulkRevocationId, ConnectionId, ConnectionStatus, ConnectorId, IntegrationTypeName,
     WorkspaceName,
     ports::{
-        BulkRevocation, BulkRevocationState, BulkRevocations, NewBulkRevocation, Progress,
+        BulkRevocation, BulkRevocationState, BulkRevocations, NewBulkRevocation, Progress, Report,
         StorageError,
     },
 };
@@ -152,16 +152,23 @@ impl BulkRevocations for Storage {
         &self,
         job: &BulkRevocation,
         holder: &str,
-        provider_failed: u64,
+        report: Report,
         progress: Progress,
     ) -> Result<Option<BulkRevocation>, StorageError> {
         let left = count_left(&self.database, left_of(job)).await?;
         let revoked = number(job.total.saturating_sub(left));
-        let failed = Expr::col(Column::ProviderFailedCount).add(number(provider_failed));
+        // A report that comes late takes nothing back.
+        let failed = number(report.provider_failed);
+        let failed = Expr::case(
+            Expr::col(Column::ProviderFailedCount).lt(failed),
+            Expr::value(failed),
+        )
+        .finally(Expr::col(Column::ProviderFailedCount));
         let running = BulkRevocationState::Running.as_str();
         let mut update = Entity::update_many()
             .col_expr(Column::RevokedCount, Expr::value(revoked))
-            .col_expr(Column::ProviderFailedCount, failed);
+            .col_expr(Column::ProviderFailedCount, failed.into())
+            .col_expr(Column::LeftOutCount, Expr::value(number(report.left_out)));
         // A job that was cancelled stays so, and what was on its way then counts all the same.
         let if_running = |then: Expr, column: Column| -> Expr {
             Expr::case(Expr::col(Column::State).eq(running), then)
@@ -173,8 +180,7 @@ impl BulkRevocations for Storage {
                 let until = self.now().add(whole_milliseconds(lease));
                 update.col_expr(Column::LeaseUntil, until)
             }
-            Progress::LetsGo => update.col_expr(Column::LeaseUntil, Expr::value(0)),
-            Progress::IsDone => update
+            Progress::IsDone if left == 0 => update
                 .col_expr(Column::EndTime, if_running(self.now(), Column::EndTime))
                 .col_expr(
                     Column::State,
@@ -183,6 +189,11 @@ impl BulkRevocations for Storage {
                         Column::State,
                     ),
                 ),
+            Progress::LetsGo(rest) => {
+                let until = self.now().add(whole_milliseconds(rest));
+                let_go(update, until)
+            }
+            Progress::IsDone => let_go(update, Expr::value(0)),
         };
         let updated = update
             .filter(Column::Id.eq(job.id.as_str()))
@@ -235,6 +246,7 @@ async fn queue(
         end_time: None,
         holder: String::new(),
         lease_until: 0,
+        left_out_count: 0,
     };
     row.total_count = number(count_left(transaction, left_of(&read(row.clone())?)).await?);
     Entity::insert(row.clone().into_active_model())
@@ -276,6 +288,13 @@ async fn take(
         .await
         .map_err(by_meaning)?;
     read(row).map(Some)
+}
+
+/// A report that comes late, of who does not hold it any more, keeps nobody from it.
+fn let_go(update: UpdateMany<Entity>, until: Expr) -> UpdateMany<Entity> {
+    update
+        .col_expr(Column::LeaseUntil, until)
+        .col_expr(Column::Holder, Expr::value(""))
 }
 
 /// What is left to be revoked: connected before the job was queued, and not revoked.
@@ -351,6 +370,7 @@ fn read(row: Model) -> Result<BulkRevocation, StorageError> {
             "bulk_revocations.provider_failed_count",
             row.provider_failed_count,
         )?,
+        left_out: count("bulk_revocations.left_out_count", row.left_out_count)?,
         create_time: time("bulk_revocations.create_time", row.create_time)?,
         end_time: optional_time("bulk_revocations.end_time", row.end_time)?,
     })

@@ -11,6 +11,7 @@ mod m0008_predecessors;
 mod m0009_audit;
 mod m0010_suspensions_and_bulk_revocations;
 mod m0011_last_used_keys;
+mod m0012_left_out_of_bulk_revocations;
 
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_audit::Migration),
             Box::new(m0010_suspensions_and_bulk_revocations::Migration),
             Box::new(m0011_last_used_keys::Migration),
+            Box::new(m0012_left_out_of_bulk_revocations::Migration),
         ]
     }
 }

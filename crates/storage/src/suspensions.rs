@@ -1,12 +1,14 @@
 //! What operators have stopped, at rest.
 
+use std::sync::Once;
+
 use async_trait::async_trait;
 use sea_orm::{
     DatabaseTransaction, EntityTrait, IntoActiveModel, ModelTrait, QueryFilter, QueryOrder, Select,
     entity::prelude::ColumnTrait, sea_query::OnConflict,
 };
 use tokend_model::{
-    IntegrationTypeName, WorkspaceName,
+    IntegrationTypeName, Timestamp, WorkspaceName,
     ports::{NewSuspension, StorageError, Suspendable, Suspension, Suspensions},
 };
 
@@ -17,6 +19,9 @@ use crate::{
     entities::suspension::{Column, Entity, Model},
     faults::{by_meaning, corrupt},
 };
+
+/// That there are rows which cannot be read is said once: they are looked at again every few seconds.
+static UNREADABLE: Once = Once::new();
 
 const CALLER: &str = "CALLER";
 const INTEGRATION_TYPE: &str = "INTEGRATION_TYPE";
@@ -29,7 +34,7 @@ impl Suspensions for Storage {
             .all(&self.database)
             .await
             .map_err(by_meaning)?;
-        rows.into_iter().map(read).collect()
+        Ok(rows.into_iter().filter_map(read_or_stop_all).collect())
     }
 
     async fn suspensions(
@@ -44,7 +49,7 @@ impl Suspensions for Storage {
             .all(&self.database)
             .await
             .map_err(by_meaning)?;
-        rows.into_iter().map(read).collect()
+        Ok(rows.into_iter().filter_map(read_or_stop_all).collect())
     }
 
     async fn suspend(&self, new: &NewSuspension) -> Result<Suspension, StorageError> {
@@ -120,6 +125,28 @@ fn columns(subject: &Suspendable) -> (&'static str, &str) {
         Suspendable::IntegrationType(name) => (INTEGRATION_TYPE, name.as_str()),
         Suspendable::Workspace => (WORKSPACE, ""),
     }
+}
+
+/// What the row stops. One that cannot be read, such as a newer release's, stops its whole workspace: what it was meant
+/// to stop is in there. Nothing only where that is no workspace that anybody could ask about.
+fn read_or_stop_all(row: Model) -> Option<Suspension> {
+    let (kind, workspace) = (row.kind.clone(), row.workspace.clone());
+    let instead = Suspension {
+        workspace: WorkspaceName::new(workspace.as_str()).ok()?,
+        subject: Suspendable::Workspace,
+        comment: format!(
+            "stands for a suspension of kind {kind:?} that cannot be read: {}",
+            row.comment
+        ),
+        suspended_by: row.suspended_by.clone(),
+        create_time: Timestamp::UNIX_EPOCH,
+    };
+    Some(read(row).unwrap_or_else(|error| {
+        UNREADABLE.call_once(|| {
+            tracing::error!(kind, workspace, %error, "suspensions that cannot be read, such as this one, stop their workspaces");
+        });
+        instead
+    }))
 }
 
 fn read(row: Model) -> Result<Suspension, StorageError> {

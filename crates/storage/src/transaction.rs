@@ -68,8 +68,9 @@ impl Storage {
                     .unwrap_or_else(|silent| Err(StorageError::Unavailable(Box::new(silent)))),
             }
         });
+        // A panic's message is not repeated: it may hold what the work was about.
         task.await
-            .unwrap_or_else(|error| Err(StorageError::Unavailable(Box::new(error))))
+            .unwrap_or_else(|_| Err(StorageError::Unavailable("its task ended early".into())))
     }
 }
 

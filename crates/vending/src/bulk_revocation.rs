@@ -11,7 +11,9 @@ use backon::Retryable;
 use futures::{StreamExt, future::join, stream};
 use tokend_model::{
     BulkRevocationId, ConnectionId, ConnectorId, IntegrationTypeName, WorkspaceName,
-    ports::{BulkRevocation, BulkRevocationState, NewBulkRevocation, Progress, StorageError},
+    ports::{
+        BulkRevocation, BulkRevocationState, NewBulkRevocation, Progress, Report, StorageError,
+    },
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -28,6 +30,13 @@ const REPORT: Duration = Duration::from_secs(1);
 /// provider's gate.
 const PORTION: u64 = 500;
 const AT_ONCE: usize = 12;
+
+/// How often the connections are gone through, from the first on, before the job is let go. Once is enough, unless some
+/// came behind meanwhile.
+const PASSES: usize = 3;
+
+/// What could not be revoked is tried again after so long.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// How often a report is tried again before it is left to the next holder.
 const REPORT_TRIES: usize = 6;
@@ -57,10 +66,14 @@ pub struct StartBulkRevocation {
 struct Run {
     vending: Vending,
     job: BulkRevocation,
+    /// Tells this take of the job from others, of this process too.
+    holder: String,
     /// Nothing more is begun.
     stop: CancellationToken,
-    /// Of how many the provider could not be told since the last report.
+    /// Of how many the provider could not be told, since the job began.
     provider_failed: AtomicU64,
+    /// How many could not be revoked, since they were last gone through from the first on.
+    left_out: AtomicU64,
     /// The provider did not answer for long: nobody waits for it until it does.
     is_away: AtomicBool,
 }
@@ -129,10 +142,18 @@ impl Vending {
         found.ok_or(Error::BulkRevocationNotFound)
     }
 
-    /// Why a job does not go on here now, if it does not.
-    pub fn bulk_revocation_obstacle(&self, job: &BulkRevocation) -> Option<Error> {
-        let obstacle = self.may_call_providers().err();
-        obstacle.filter(|_| job.state.is_under_way())
+    /// Why a job does not go on here now, or does not come to its end, if so.
+    pub fn bulk_revocation_obstacle(&self, job: &BulkRevocation) -> Option<String> {
+        if !job.state.is_under_way() {
+            return None;
+        }
+        let not_here = self.may_call_providers().err();
+        not_here.map(|error| error.to_string()).or_else(|| {
+            let count = job.left_out;
+            (count > 0).then(|| {
+                format!("connections that could not be revoked and are tried again: {count}; the log says why")
+            })
+        })
     }
 
     /// Takes up a job that nobody holds, and carries it out until it is done or cancelled, or until `stop`; answers it
@@ -144,17 +165,20 @@ impl Vending {
         if self.may_call_providers().is_err() || stop.is_cancelled() {
             return Ok(None);
         }
-        let holder = &self.shared.options.holder.incarnation;
+        let incarnation = &self.shared.options.holder.incarnation;
+        let holder = format!("{incarnation}/{}", Uuid::now_v7());
         let jobs = &self.shared.ports.bulk_revocations;
-        let Some(job) = jobs.take_bulk_revocation(holder, LEASE).await? else {
+        let Some(job) = jobs.take_bulk_revocation(&holder, LEASE).await? else {
             return Ok(None);
         };
         tracing::info!(id = %job.id, integration_type = %job.integration_type, "a bulk revocation goes on here");
         let run = Run {
             vending: self.clone(),
-            job,
+            holder,
             stop: stop.child_token(),
-            provider_failed: AtomicU64::new(0),
+            provider_failed: AtomicU64::new(job.provider_failed),
+            left_out: AtomicU64::new(0),
+            job,
             is_away: AtomicBool::new(false),
         };
         run.carry_out().await
@@ -165,15 +189,11 @@ impl Run {
     async fn carry_out(&self) -> Result<Option<BulkRevocation>, Error> {
         let over = CancellationToken::new();
         let work = async {
-            let complete = self.revoke_all().await;
+            let progress = self.revoke_all().await;
             over.cancel();
-            complete
+            progress
         };
-        let (complete, ()) = join(work, self.keep_reporting(&over)).await;
-        let progress = match complete {
-            true => Progress::IsDone,
-            false => Progress::LetsGo,
-        };
+        let (progress, ()) = join(work, self.keep_reporting(&over)).await;
         let last = (|| self.report(progress))
             .retry(until_stored().with_max_times(REPORT_TRIES))
             .await?;
@@ -184,33 +204,48 @@ impl Run {
         Ok(last)
     }
 
-    /// Whether nothing is left that could be revoked.
-    async fn revoke_all(&self) -> bool {
+    /// Goes through what is left, again and again, until nothing is.
+    async fn revoke_all(&self) -> Progress {
+        for _ in 0..PASSES {
+            self.left_out.store(0, Ordering::Relaxed);
+            let found = self.go_through().await;
+            if self.stop.is_cancelled() {
+                return Progress::LetsGo(Duration::ZERO);
+            }
+            if found == 0 {
+                return Progress::IsDone;
+            }
+            if self.left_out.load(Ordering::Relaxed) > 0 {
+                break;
+            }
+        }
+        Progress::LetsGo(TRY_AGAIN)
+    }
+
+    /// Revokes what is left, from the first id on; answers how many that was.
+    async fn go_through(&self) -> usize {
         let mut after: Option<ConnectionId> = None;
-        loop {
+        let mut found = 0;
+        while !self.stop.is_cancelled() {
             let jobs = &self.vending.shared.ports.bulk_revocations;
             let portion = match jobs.yet_to_revoke(&self.job, after.as_ref(), PORTION).await {
                 Ok(portion) => portion,
                 Err(error) => {
                     tracing::warn!(id = %self.job.id, %error, "what is left to revoke is not known for now");
                     self.wait(REPORT).await;
-                    if self.stop.is_cancelled() {
-                        return false;
-                    }
                     continue;
                 }
             };
             let Some(last) = portion.last().cloned() else {
-                return !self.stop.is_cancelled();
+                break;
             };
             after = Some(last);
+            found += portion.len();
             stream::iter(portion)
                 .for_each_concurrent(AT_ONCE, |id| Box::pin(self.end(id)))
                 .await;
-            if self.stop.is_cancelled() {
-                return false;
-            }
         }
+        found
     }
 
     /// Tells how far it is until it is over, and has it stopped if it is not to go on.
@@ -234,16 +269,13 @@ impl Run {
     }
 
     async fn report(&self, progress: Progress) -> Result<Option<BulkRevocation>, StorageError> {
-        let failed = self.provider_failed.swap(0, Ordering::Relaxed);
+        let report = Report {
+            provider_failed: self.provider_failed.load(Ordering::Relaxed),
+            left_out: self.left_out.load(Ordering::Relaxed),
+        };
         let jobs = &self.vending.shared.ports.bulk_revocations;
-        let holder = &self.vending.shared.options.holder.incarnation;
-        let reported = jobs
-            .report_bulk_revocation(&self.job, holder, failed, progress)
-            .await;
-        if reported.is_err() {
-            self.provider_failed.fetch_add(failed, Ordering::Relaxed);
-        }
-        reported
+        jobs.report_bulk_revocation(&self.job, &self.holder, report, progress)
+            .await
     }
 
     /// Waits, but not beyond the stop.

@@ -89,16 +89,30 @@ impl Vending {
         browser_binding: &Secret,
         accept_account_change: bool,
     ) -> Result<Connection, Error> {
-        let (workspace, _) =
-            Connector::parse_callback_context(context).ok_or(Error::AuthorizationNotFound)?;
+        let authorization = self.authorization_under(context, id).await?;
         self.complete_authorization(&CompleteAuthorization {
-            workspace,
+            workspace: authorization.workspace,
             id: id.clone(),
             completion_token: Secret::new(confirmation(completion_token, browser_binding)),
             starter: Starter::Browser,
             accept_account_change,
         })
         .await
+    }
+
+    /// The attempt that a page under a redirect URI is about; under another connector's than its own it is not known.
+    pub async fn authorization_under(
+        &self,
+        context: &str,
+        id: &AuthorizationId,
+    ) -> Result<Authorization, Error> {
+        let (workspace, connector_id) =
+            Connector::parse_callback_context(context).ok_or(Error::AuthorizationNotFound)?;
+        let authorization = self.authorization(&workspace, id).await?;
+        match authorization.connector_id == connector_id {
+            true => Ok(authorization),
+            false => Err(Error::AuthorizationNotFound),
+        }
     }
 
     fn may_be_completed(&self, authorization: &Authorization) -> Result<(), Error> {

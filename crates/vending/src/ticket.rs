@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokend_model::{
-    ConnectionConfig, Connector, Secret, TicketUse,
+    Authorization, ConnectionConfig, Connector, Secret, TicketUse,
     ports::{AuthorizeUrl, Registration},
 };
 
@@ -38,11 +38,7 @@ impl Vending {
     /// before the provider's answer, starts over with a fresh state.
     pub async fn open_ticket(&self, ticket: &str) -> Result<OpenedTicket, Error> {
         let ports = &self.shared.ports;
-        let authorization = ports
-            .authorizations
-            .find_by_ticket(&one_time::hash(ticket))
-            .await?
-            .ok_or(Error::AuthorizationNotFound)?;
+        let authorization = self.authorization_of_ticket(ticket).await?;
         let now = ports.clock.now();
         if now >= authorization.expire_time {
             return Err(Error::AuthorizationExpired);
@@ -82,6 +78,15 @@ impl Vending {
                 .to_std()
                 .unwrap_or_default(),
         })
+    }
+
+    /// The attempt that a ticket leads to; opens nothing.
+    pub async fn authorization_of_ticket(&self, ticket: &str) -> Result<Authorization, Error> {
+        let authorizations = &self.shared.ports.authorizations;
+        let found = authorizations
+            .find_by_ticket(&one_time::hash(ticket))
+            .await?;
+        found.ok_or(Error::AuthorizationNotFound)
     }
 
     /// Where the browser would be sent, and what has to be remembered until it comes back.

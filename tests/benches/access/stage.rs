@@ -181,6 +181,9 @@ impl Stages {
             caller_audiences: Default::default(),
             algorithms: Vec::new(),
             user_id_claim: "sub".to_owned(),
+            user_id_prefix: String::new(),
+            shares_user_ids: false,
+            max_token_age_seconds: 86_400,
         }];
         config.access.jwt_callers = vec![JwtCallers {
             issuer: self.jwt_issuer.app_issuer().to_owned(),
@@ -191,6 +194,7 @@ impl Stages {
             name_prefix: None,
             workspaces: workspaces.clone(),
             role: "backend".to_owned(),
+            max_token_age_seconds: 86_400,
         }];
         config.access.kubernetes = vec![Kubernetes {
             issuer: self.cluster.app_issuer().to_owned(),

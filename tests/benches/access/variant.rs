@@ -14,6 +14,7 @@ use tonic::{
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::stage::{POLICIES, Setting, Stage, Stages, USER, WORKLOAD};
 
@@ -24,6 +25,8 @@ pub(crate) struct Variant {
     pub(crate) name: String,
     /// The number of the variant that it is compared with.
     pub(crate) baseline: usize,
+    /// Of a call that asks for nothing: what gRPC itself costs here.
+    empty: Option<HealthClient<Channel>>,
     connectors: ConnectorServiceClient<Channel>,
     authorization: Option<MetadataValue<Ascii>>,
     user_token: Option<MetadataValue<Ascii>>,
@@ -48,6 +51,10 @@ impl Variant {
         let mut all = vec![
             Self::new("nobody is asked", stages, open, Proof::Nothing).await,
             Self::new("nobody is asked, TLS", stages, open_tls, Proof::Nothing).await,
+            Self::new("an empty call (health)", stages, open, Proof::Nothing)
+                .await
+                .emptied(stages, open)
+                .await,
         ];
         for policies in [None].into_iter().chain(POLICIES.map(Some)) {
             let plain = stages.find(|it| !it.open && !it.tls && it.policies == policies);
@@ -86,9 +93,18 @@ impl Variant {
         Self {
             name: name.into(),
             baseline: 0,
+            empty: None,
             connectors: ConnectorServiceClient::new(channel),
             authorization: authorization.map(|it| format!("Bearer {it}").parse().unwrap()),
             user_token: None,
+        }
+    }
+
+    async fn emptied(self, stages: &Stages, stage: &Stage) -> Self {
+        let channel = channel(stages, stage, Proof::Nothing).await;
+        Self {
+            empty: Some(HealthClient::new(channel)),
+            ..self
         }
     }
 
@@ -104,6 +120,10 @@ impl Variant {
 
     /// One call.
     pub(crate) async fn call(&self) {
+        if let Some(mut empty) = self.empty.clone() {
+            empty.check(HealthCheckRequest::default()).await.unwrap();
+            return;
+        }
         let mut connectors = self.connectors.clone();
         let vended = match &self.user_token {
             Some(token) => {

@@ -8,7 +8,7 @@ use cedar_policy::{
 };
 
 use super::{
-    DecidingPolicy, Decision, Effect, PolicySummary,
+    DecidingPolicy, Decision, Effect, NamedType, PolicySummary,
     diagnosis::{line_of, problem, said_once},
     facts::Facts,
     file::{PolicyFile, revision},
@@ -20,6 +20,10 @@ use super::{
 
 /// Longer names of policies are refused: they stand in each line of the audit trail.
 const LONGEST_ID: usize = 128;
+
+/// A set without policies is taken for a mistake, such as a file that is being written.
+const NO_POLICY: &str = "there is no policy, so nobody could do anything; if that is meant, say it: \
+    forbid (principal, action, resource);";
 
 /// Bytes of stack for reading policies.
 const PARSER_STACK: usize = 64 << 20;
@@ -34,6 +38,7 @@ pub(super) struct PolicySet {
     /// Tells this set from others.
     pub(super) revision: String,
     warnings: Vec<PolicyProblem>,
+    integration_types: Vec<NamedType>,
 }
 
 /// What is read so far.
@@ -42,6 +47,7 @@ struct Draft {
     policies: CedarSet,
     described: HashMap<PolicyId, DecidingPolicy>,
     problems: Vec<PolicyProblem>,
+    integration_types: Vec<NamedType>,
 }
 
 impl PolicySet {
@@ -61,6 +67,7 @@ impl PolicySet {
             policies,
             described,
             mut problems,
+            integration_types,
         } = draft;
         let validated =
             Validator::new(vocabulary.schema().clone()).validate(&policies, ValidationMode::Strict);
@@ -72,6 +79,9 @@ impl PolicySet {
         };
         let errors = validated.validation_errors();
         problems.extend(errors.filter_map(|it| Some(problem(located(it.policy_id())?, it))));
+        if policies.is_empty() && problems.is_empty() {
+            problems.push(PolicyProblem::new("policies", NO_POLICY));
+        }
         if !validated.validation_passed() && problems.is_empty() {
             problems.push(PolicyProblem::new("policies", validated.to_string()));
         }
@@ -89,6 +99,7 @@ impl PolicySet {
             described,
             vocabulary,
             warnings,
+            integration_types,
         })
     }
 
@@ -98,6 +109,7 @@ impl PolicySet {
             revision: self.revision.clone(),
             count: self.described.len(),
             warnings: self.warnings.clone(),
+            integration_types: self.integration_types.clone(),
         }
     }
 
@@ -209,6 +221,14 @@ impl Draft {
                      resource in IntegrationType::\"slack\" or resource in Connector::\"CONNECTOR_ID\""
                 ),
             ));
+        }
+        for literal in &literals {
+            if literal.type_name().basename() == "IntegrationType" {
+                self.integration_types.push(NamedType {
+                    name: literal.id().unescaped().to_owned(),
+                    location: location.clone(),
+                });
+            }
         }
         let policy_id = PolicyId::new(&id);
         if let Err(error) = self.policies.add(policy.new_id(policy_id.clone())) {

@@ -68,11 +68,6 @@ impl Distinct {
         oldest.unwrap_or(1)
     }
 
-    /// Whether nothing is left in the window.
-    pub(super) fn is_idle(&self, second: u64) -> bool {
-        self.within == 0 || self.until + WINDOW <= second
-    }
-
     fn is_within(&self, thing: u64) -> bool {
         let last = self.last.get(&thing);
         last.is_some_and(|second| second + WINDOW > self.until)

@@ -23,6 +23,14 @@ struct Store {
     records: Mutex<Vec<ApiKeyRecord>>,
     is_down: AtomicBool,
     statements: AtomicUsize,
+    /// How many seconds a look takes, by this clock.
+    slowness: Mutex<Option<(Arc<StandingClock>, i64)>>,
+}
+
+impl Store {
+    fn takes(&self, clock: &Arc<StandingClock>, seconds: i64) {
+        *self.slowness.lock().unwrap() = Some((clock.clone(), seconds));
+    }
 }
 
 #[async_trait]
@@ -31,6 +39,9 @@ impl ApiKeys for Store {
         self.statements.fetch_add(1, Ordering::SeqCst);
         // A real store gives others the chance to come in between.
         tokio::task::yield_now().await;
+        if let Some((clock, seconds)) = &*self.slowness.lock().unwrap() {
+            clock.advance(*seconds);
+        }
         if self.is_down.load(Ordering::SeqCst) {
             return Err(StorageError::Unavailable("down".into()));
         }
@@ -211,6 +222,44 @@ async fn guessing_costs_the_database_one_statement_a_second() {
     let calls = guesses.iter().map(|guess| fixture.authenticate(guess));
     assert!(join_all(calls).await.iter().all(Result::is_err));
     assert_eq!(fixture.statements(), 1);
+}
+
+#[tokio::test]
+async fn guesses_at_a_slow_database_wait_for_one_look_and_not_in_a_row() {
+    let fixture = Fixture::new();
+    let guesses: Vec<_> = (0..50)
+        .map(|_| {
+            format!(
+                "Bearer {}",
+                generate(fixture.clock.now(), None).key.expose()
+            )
+        })
+        .collect();
+    // Each look takes longer than the time between two.
+    fixture.store.takes(&fixture.clock, 5);
+    let calls = guesses.iter().map(|guess| fixture.authenticate(guess));
+    assert!(join_all(calls).await.iter().all(Result::is_err));
+    assert_eq!(fixture.statements(), 1);
+}
+
+#[tokio::test]
+async fn a_name_is_its_first_workspace_s_and_the_others_keys_open_nothing() {
+    let fixture = Fixture::new();
+    let first = fixture.add_key(None).await;
+    let later = fixture.clock.now() + chrono::TimeDelta::seconds(1);
+    let elsewhere = WorkspaceName::new("elsewhere").unwrap();
+    let ApiKey { key, record } =
+        ApiKey::generate("billing", elsewhere, CallerRole::Operator, later, None).unwrap();
+    // Whichever comes first out of the store.
+    fixture.store.records.lock().unwrap().insert(0, record);
+    assert!(fixture.authenticate(&first).await.is_ok());
+    let second = format!("Bearer {}", key.expose());
+    assert_eq!(
+        fixture.authenticate(&second).await,
+        rejected(CallerRejection::Refused)
+    );
+    let named = fixture.keys.named("billing").unwrap();
+    assert_eq!(named.workspace.as_str(), "acme");
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! Which tokens are accepted and which refused (threat T-10).
 
+use std::time::Duration;
+
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use tokend_access::{IssuerOptions, TokenRejection};
 use tokend_model::WorkspaceName;
 
 use crate::{
+    clock::StandingClock,
     issuer::{AUDIENCE, Answer, Issuer, Verifier},
     signing_key::{SigningKey, unsigned},
 };
@@ -51,7 +54,7 @@ async fn claims_are_required_and_of_their_types() {
     let now = verifier.clock.seconds();
 
     let missing = |name: &str| TokenRejection::ClaimMissing(name.to_owned());
-    for name in ["iss", "aud", "exp", "sub"] {
+    for name in ["iss", "aud", "exp", "iat", "sub"] {
         let token = key.sign(&without(claims.clone(), name));
         assert_eq!(verifier.verify(&token).await, Err(missing(name)));
     }
@@ -348,6 +351,32 @@ async fn a_workspace_trusts_its_own_issuers_only() {
         verifier.verify(&forged).await,
         Err(TokenRejection::BadSignature)
     );
+}
+
+#[tokio::test]
+async fn a_token_that_was_issued_too_long_ago_is_refused_however_late_it_expires() {
+    let key = SigningKey::es256("k1");
+    let issuer = Issuer::start(&[&key]).await;
+    let options = |max_token_age| IssuerOptions {
+        max_token_age,
+        ..issuer.options()
+    };
+    let day = 24 * 60 * 60;
+    let issued = |age: i64| {
+        let claims = with(issuer.claims(), "iat", json!(StandingClock::START - age));
+        key.sign(&with(
+            claims,
+            "exp",
+            json!(StandingClock::START + 365 * day),
+        ))
+    };
+    let verifier = Verifier::new(vec![issuer.options()]);
+    let user = verifier.verify(&issued(day + 9)).await.unwrap();
+    assert_eq!(user.expire_time.timestamp(), StandingClock::START - 9);
+    let refused = verifier.verify(&issued(day + 10)).await;
+    assert_eq!(refused, Err(TokenRejection::TooOld));
+    let unlimited = Verifier::new(vec![options(Duration::ZERO)]);
+    assert!(unlimited.verify(&issued(300 * day)).await.is_ok());
 }
 
 #[tokio::test]

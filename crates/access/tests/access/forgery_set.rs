@@ -144,6 +144,7 @@ impl Forger {
             ("nbf", json!((now - 60).to_string())),
             ("iat", json!(now + 60)),
             ("iat", json!({})),
+            ("iat", json!(now.to_string())),
             ("aud", json!("somebody-else")),
             ("aud", json!(["somebody", "else"])),
             ("aud", json!([])),
@@ -170,7 +171,7 @@ impl Forger {
             shown.truncate(60);
             set.push((format!("{name} {shown}"), self.ec.sign(&other(name, value))));
         }
-        for name in ["exp", "aud", "iss", "sub"] {
+        for name in ["exp", "aud", "iat", "iss", "sub"] {
             let mut claims = claims.clone();
             claims.as_object_mut().unwrap().remove(name);
             set.push((format!("no {name}"), self.ec.sign(&claims)));

@@ -193,20 +193,20 @@ fn what_changes_is_in_force_at_once_and_what_is_bad_never() {
     assert_eq!(policy.reload().unwrap(), None);
 
     write(path, "b.cedar", "forbid (principal, action, resource) whn;");
-    let problems = policy.reload().unwrap_err().problems;
+    let problems = settled(&policy).unwrap_err().problems;
     assert_eq!(problems[0].location, "b.cedar:1");
-    assert_eq!(policy.reload().unwrap(), None, "said once");
+    assert_eq!(settled(&policy).unwrap(), None, "said once");
     assert!(question.passes(&policy));
     write(
         path,
         "b.cedar",
         "\nforbid (principal, action, resource) whn;",
     );
-    assert!(policy.reload().is_err(), "this is another mistake");
+    assert!(settled(&policy).is_err(), "this is another mistake");
     assert!(question.passes(&policy));
 
     write(path, "b.cedar", "forbid (principal, action, resource);");
-    let changed = policy.reload().unwrap().unwrap();
+    let changed = settled(&policy).unwrap().unwrap();
     assert_eq!(changed.count, 2);
     assert_eq!(policy.summary(), changed);
     assert!(
@@ -214,8 +214,93 @@ fn what_changes_is_in_force_at_once_and_what_is_bad_never() {
         "what was decided before is forgotten"
     );
     fs::remove_dir_all(path).unwrap();
-    assert!(policy.reload().is_err());
+    assert!(settled(&policy).is_err());
     assert!(!question.passes(&policy));
+}
+
+/// Two looks: what is there has stayed as it was.
+fn settled(policy: &Policy) -> Result<Option<PolicySummary>, InvalidPolicies> {
+    assert_eq!(policy.reload()?, None, "the first look changes nothing");
+    policy.reload()
+}
+
+#[test]
+fn what_is_written_in_place_is_not_taken_before_it_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let whole =
+        format!("{ALL}\nforbid (principal, action, resource in IntegrationType::\"slack\");");
+    write(path, "a.cedar", &whole);
+    let policy = Policy::open(Some(path.to_owned()), "").unwrap();
+    let slack = asked_by("x", None).about("slack");
+    assert!(!slack.passes(&policy));
+
+    // Cut where a policy ends, empty, half a policy: each reads differently from look to look.
+    let longer =
+        format!("{whole}\npermit (principal, action, resource in IntegrationType::\"github\");");
+    for half in [ALL, "", &longer[..whole.len() + 10], &whole] {
+        write(path, "a.cedar", half);
+        assert_eq!(policy.reload().unwrap(), None, "{half}");
+        assert!(!slack.passes(&policy), "{half}");
+    }
+    write(path, "a.cedar", &longer);
+    assert_eq!(settled(&policy).unwrap().unwrap().count, 3);
+    assert!(!slack.passes(&policy));
+
+    // What was seen, and then went back, is not half the way there.
+    write(path, "a.cedar", ALL);
+    assert_eq!(policy.reload().unwrap(), None);
+    write(path, "a.cedar", &longer);
+    assert_eq!(policy.reload().unwrap(), None);
+    write(path, "a.cedar", ALL);
+    assert_eq!(policy.reload().unwrap(), None);
+    assert!(!slack.passes(&policy));
+}
+
+#[test]
+fn no_policy_at_all_is_taken_for_a_mistake_and_forbidding_all_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for empty in ["", "// Nothing is permitted yet.\n"] {
+        write(path, "a.cedar", empty);
+        let Err(refused) = Policy::open(Some(path.to_owned()), "") else {
+            panic!("a start without policies")
+        };
+        assert!(
+            refused
+                .to_string()
+                .contains("forbid (principal, action, resource);"),
+            "{refused}"
+        );
+    }
+    write(path, "a.cedar", ALL);
+    let policy = Policy::open(Some(path.to_owned()), "").unwrap();
+    let question = asked_by("x", None);
+    write(path, "a.cedar", "");
+    assert!(settled(&policy).is_err());
+    assert_eq!(settled(&policy).unwrap(), None, "said once");
+    assert!(question.passes(&policy), "the good one stays");
+    write(path, "a.cedar", "forbid (principal, action, resource);");
+    assert_eq!(settled(&policy).unwrap().unwrap().count, 1);
+    assert!(!question.passes(&policy));
+}
+
+#[tokio::test]
+async fn a_start_waits_for_policies_that_are_being_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.cedar");
+    fs::write(&path, ALL).unwrap();
+    let whole = format!("{ALL}\nforbid (principal, action, resource);");
+    let writing = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        for end in ALL.len()..=whole.len() {
+            pace.tick().await;
+            fs::write(&path, &whole[..end]).unwrap();
+        }
+    };
+    let opening = Policy::open_settled(Some(path.clone()), "");
+    let (policy, ()) = tokio::join!(opening, writing);
+    assert_eq!(policy.unwrap().summary().count, 2);
 }
 
 #[test]
@@ -237,7 +322,7 @@ fn a_config_map_is_read_as_kubernetes_mounts_and_swaps_it() {
     assert!(asked_by("x", None).passes(&policy));
     version("..2026_02", "forbid (principal, action, resource);");
     point_at("..2026_02");
-    assert_eq!(policy.reload().unwrap().unwrap().count, 1);
+    assert_eq!(settled(&policy).unwrap().unwrap().count, 1);
     assert!(!asked_by("x", None).passes(&policy));
 }
 

@@ -11,6 +11,7 @@ use crate::{
 const DETAILS: &str = "DETAILS";
 const USER: &str = "USER";
 const REASON: &str = "REASON";
+const CREDENTIAL: &str = "CREDENTIAL";
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
@@ -80,11 +81,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let header = [
-        "SEQUENCE", "TIME", "ACTION", "OUTCOME", REASON, "CALLER", USER, "WHAT", DETAILS,
+        "SEQUENCE", "TIME", "ACTION", "OUTCOME", REASON, "CALLER", CREDENTIAL, USER, "WHAT", DETAILS,
     ];
     let more = !all.next_page_token.is_empty();
     let rows = all.events.into_iter().map(row);
-    output::table_without_empty(header, rows, &[REASON, USER, DETAILS])?;
+    output::table_without_empty(header, rows, &[REASON, CREDENTIAL, USER, DETAILS])?;
     if more {
         eprintln!("There are more; --limit shows more of them.");
     }
@@ -113,7 +114,7 @@ fn request(args: &Args) -> v1::ListAuditEventsRequest {
     }
 }
 
-fn row(event: v1::AuditEvent) -> [String; 9] {
+fn row(event: v1::AuditEvent) -> [String; 10] {
     let action = event.action().as_str_name();
     let outcome = event.outcome().as_str_name();
     let mut details: Vec<_> = event.details.iter().collect();
@@ -144,6 +145,7 @@ fn row(event: v1::AuditEvent) -> [String; 9] {
         outcome.replace("AUDIT_OUTCOME_", ""),
         printable(&event.reason),
         printable(&event.caller),
+        printable(&event.credential_id),
         printable(&event.app_user_id),
         printable(&what.join(" ")),
         printable(&details.join(" ")),

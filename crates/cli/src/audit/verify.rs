@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tokend_server::{
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 
 /// A trail is not as it was written.
 #[derive(Debug, thiserror::Error)]
-#[error("the audit trail is not as it was written: {0} findings")]
+#[error("the audit trail is not as it was written: {0} finding{plural}", plural = if *.0 == 1 { "" } else { "s" })]
 pub(crate) struct NotAsWritten(usize);
 
 pub(crate) async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<()> {
@@ -61,7 +62,7 @@ fn tell(verification: &AuditVerification) -> anyhow::Result<()> {
     ))?;
     for (name, mark) in [("first", verification.first), ("last", verification.last)] {
         if let Some((sequence, time)) = mark {
-            output::line(&format!("{name}: {sequence}, {}", time.to_rfc3339()))?;
+            output::line(&format!("{name}: {sequence}, {}", text(time)))?;
         }
     }
     for (kind, told) in [
@@ -76,6 +77,10 @@ fn tell(verification: &AuditVerification) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 fn json_of(verification: &AuditVerification) -> serde_json::Value {
     let told = |told: &[AuditFinding]| {
         let told = told.iter().map(
@@ -85,8 +90,8 @@ fn json_of(verification: &AuditVerification) -> serde_json::Value {
     };
     json!({
         "records": verification.records,
-        "first": verification.first.map(|(sequence, time)| json!({ "sequence": sequence, "time": time.to_rfc3339() })),
-        "last": verification.last.map(|(sequence, time)| json!({ "sequence": sequence, "time": time.to_rfc3339() })),
+        "first": verification.first.map(|(sequence, time)| json!({ "sequence": sequence, "time": text(time) })),
+        "last": verification.last.map(|(sequence, time)| json!({ "sequence": sequence, "time": text(time) })),
         "findings": told(&verification.findings),
         "notes": told(&verification.notes),
     })

@@ -42,5 +42,13 @@ pub(crate) async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<()>
         expires_in: args.expires_in_days.map(days),
     };
     let added = tokend_server::add_caller(&Config::load(config)?, caller).await?;
-    print_new(&added, args.json, None)
+    print_new(&added, args.json, None)?;
+    if added.others > 0 {
+        let name = &added.key.caller;
+        eprintln!(
+            "{name} has {} keys now; 'tokend callers rotate {name}' lets the others end.",
+            added.others + 1
+        );
+    }
+    Ok(())
 }

@@ -10,6 +10,9 @@ pub(crate) enum NotConfirmed {
         "nothing was changed: there is nobody to ask here; look at the plan above and give --yes"
     )]
     NobodyToAsk,
+    /// There is nobody to ask whether this is meant.
+    #[error("nothing was changed: {0}, and there is nobody to ask here; give --yes if that is meant")]
+    NobodyToAskWhether(String),
     /// Whoever was asked said no.
     #[error("nothing was changed")]
     Declined,

@@ -49,6 +49,8 @@ pub struct BulkRevocation {
     pub revoked: u64,
     /// Of how many the provider could not be told.
     pub provider_failed: u64,
+    /// How many could not be revoked when they were tried last; they are tried again.
+    pub left_out: u64,
     /// When it was queued, on the database's clock. What was connected later is left alone.
     pub create_time: Timestamp,
     /// When it ended.
@@ -68,14 +70,24 @@ pub enum BulkRevocationState {
     Cancelled,
 }
 
-/// What the holder of a bulk revocation reports.
+/// What the holder of a bulk revocation reports: counts of the job as a whole, so that a report that is written twice, or
+/// late, counts nothing twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Of how many the provider could not be told; never fewer than were written.
+    pub provider_failed: u64,
+    /// How many could not be revoked when they were tried last.
+    pub left_out: u64,
+}
+
+/// Whether the holder of a bulk revocation goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// It goes on, and holds it for so long if it is not heard of again.
     GoesOn(Duration),
-    /// It leaves the rest to somebody else.
-    LetsGo,
-    /// Nothing is left.
+    /// It leaves the rest to whoever takes it up, after so long.
+    LetsGo(Duration),
+    /// Nothing is left. If something is there all the same, this lets go.
     IsDone,
 }
 
@@ -134,7 +146,7 @@ pub trait BulkRevocations: Send + Sync {
     ) -> Result<Option<BulkRevocation>, StorageError>;
 
     /// Takes up a job of any workspace that nobody holds, the oldest first, and holds it for so long. `None`: there is
-    /// none.
+    /// none. `holder` tells this take from all others, also of the same process.
     async fn take_bulk_revocation(
         &self,
         holder: &str,
@@ -149,13 +161,12 @@ pub trait BulkRevocations: Send + Sync {
         limit: u64,
     ) -> Result<Vec<ConnectionId>, StorageError>;
 
-    /// Notes how far a job is, with so many more of which the provider could not be told; answers it as it is then.
-    /// `None`: somebody else holds it.
+    /// Notes how far a job is; answers it as it is then. `None`: this holder does not hold it any more.
     async fn report_bulk_revocation(
         &self,
         job: &BulkRevocation,
         holder: &str,
-        provider_failed: u64,
+        report: Report,
         progress: Progress,
     ) -> Result<Option<BulkRevocation>, StorageError>;
 }

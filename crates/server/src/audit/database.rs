@@ -35,8 +35,7 @@ pub(super) async fn run(
         let mut batches: BTreeMap<String, Vec<Request>> = BTreeMap::new();
         for order in orders {
             match order {
-                // Whoever has gone away has asked the next sink.
-                Order::Record(request) if request.done.is_closed() => {}
+                Order::Record(request) if request.is_given_up() => {}
                 Order::Record(request) => batches
                     .entry(request.event.workspace.to_string())
                     .or_default()

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use tokend_access::AccessError;
 use tokend_model::{
     AuditAction, AuditActor, AuditEvent, AuditOutcome, AuditSubject, Timestamp, WorkspaceName,
 };
@@ -79,6 +80,7 @@ pub(super) fn of_call(
     };
     let outcome = match failure {
         None => AuditOutcome::Succeeded,
+        Some(Failure::Access(AccessError::NotSuspended)) => AuditOutcome::Failed,
         Some(Failure::Access(_)) => AuditOutcome::Denied,
         Some(_) => AuditOutcome::Failed,
     };

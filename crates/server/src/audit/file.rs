@@ -48,6 +48,9 @@ pub enum LinesError {
     /// Another process appends to it.
     #[error("another process appends to {}", .0.display())]
     Shared(PathBuf),
+    /// There is something else in it, which is left as it is.
+    #[error("audit.file names a file that holds something else than an audit trail: {}", .0.display())]
+    NotOurs(PathBuf),
     /// The operating system's word.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -58,7 +61,7 @@ impl LinesError {
     pub(super) fn is_lasting(&self) -> bool {
         use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
         match self {
-            Self::Shared(_) => true,
+            Self::Shared(_) | Self::NotOurs(_) => true,
             Self::Io(error) => {
                 matches!(
                     error.kind(),
@@ -160,6 +163,7 @@ impl Lines {
                     self.next = Some(next);
                 }
             }
+            Tail::NotOurs => return Err(LinesError::NotOurs(path)),
             Tail::Foreign(why) => {
                 let aside = aside(&path);
                 fs::rename(&path, &aside)?;

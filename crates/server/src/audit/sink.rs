@@ -9,12 +9,16 @@ use std::{
 };
 
 use tokend_model::AuditEvent;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::config::AuditSink;
 
 /// Records that may wait for a sink; those that find no room go to the next one.
 pub(super) const QUEUE: usize = 2048;
+/// Of those, refusals: whoever floods with them leaves room for the others.
+const REFUSALS: usize = QUEUE / 4;
+/// So long a refusal's caller waits for its record; it gets nothing that has to be on record before.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Records that are written together at most.
 pub(super) const BATCH: usize = 512;
 /// How often a sink that was left aside is tried again.
@@ -32,6 +36,8 @@ pub(super) enum Order {
 pub(super) struct Request {
     pub(super) event: Arc<AuditEvent>,
     pub(super) done: oneshot::Sender<bool>,
+    /// A refusal's place among those that may wait, until it is written.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// Whether a sink is used. Set aside by whoever sees it fail or hang; used again once it has taken something.
@@ -49,8 +55,16 @@ pub(super) enum Queue {
 
 /// One of the places that records go to.
 pub(super) struct Sink {
-    pub(super) queue: Queue,
+    queue: Queue,
     pub(super) health: Health,
+    refusals: Arc<Semaphore>,
+}
+
+impl Request {
+    /// Whether it need not be put on record any more: who waited for it has asked the next sink.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.done.is_closed() && self.room.is_none()
+    }
 }
 
 impl Health {
@@ -81,6 +95,14 @@ impl Health {
 }
 
 impl Sink {
+    pub(super) fn new(queue: Queue, health: Health) -> Self {
+        Self {
+            queue,
+            health,
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+        }
+    }
+
     pub(super) fn kind(&self) -> AuditSink {
         self.health.kind
     }
@@ -93,7 +115,8 @@ impl Sink {
         }
         let (done, answered) = oneshot::channel();
         let event = event.clone();
-        if !self.queue.put(Order::Record(Request { event, done })) {
+        let room = None;
+        if !self.queue.put(Order::Record(Request { event, done, room })) {
             return false;
         }
         let taken = async {
@@ -109,6 +132,29 @@ impl Sink {
                 self.health.set_aside(&"it takes too long");
                 false
             }
+        }
+    }
+
+    /// Puts a refusal on record here if there is room for it; one that is not written soon is written later.
+    pub(super) async fn take_refusal(&self, event: &Arc<AuditEvent>) -> bool {
+        if !self.health.is_good() {
+            return false;
+        }
+        let Ok(room) = self.refusals.clone().try_acquire_owned() else {
+            return false;
+        };
+        let (done, answered) = oneshot::channel();
+        let request = Request {
+            event: event.clone(),
+            done,
+            room: Some(room),
+        };
+        if !self.queue.put(Order::Record(request)) {
+            return false;
+        }
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(taken) => taken.unwrap_or(false),
+            Err(_) => true,
         }
     }
 
@@ -131,5 +177,51 @@ impl Queue {
             },
             Self::Task(queue) => queue.try_send(order).is_ok(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokend_model::{AuditAction, AuditOutcome, Timestamp, WorkspaceName};
+
+    use super::*;
+    use crate::audit::event::event;
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_leave_room_and_are_written_although_nobody_waits() {
+        let (queue, mut orders) = mpsc::channel(QUEUE);
+        let sink = Sink::new(Queue::Task(queue), Health::new(AuditSink::Database));
+        let workspace = WorkspaceName::default_workspace();
+        let event = Arc::new(event(
+            Timestamp::UNIX_EPOCH,
+            &workspace,
+            AuditAction::Vend,
+            AuditOutcome::Denied,
+        ));
+        let flood = (0..QUEUE).map(|_| sink.take_refusal(&event));
+        let taken = futures::future::join_all(flood).await;
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), REFUSALS);
+        assert!(
+            sink.health.is_good(),
+            "their patience says nothing about it"
+        );
+        assert_eq!(orders.len(), REFUSALS);
+
+        let vend = sink.take(&event, Duration::from_secs(1));
+        let (vended, waiting) = tokio::join!(vend, async {
+            let mut waiting = 0;
+            while let Some(Order::Record(request)) = orders.recv().await {
+                let is_vend = request.room.is_none();
+                waiting += usize::from(!request.is_given_up());
+                let _ = request.done.send(true);
+                if is_vend {
+                    break;
+                }
+            }
+            waiting
+        });
+        assert!(vended);
+        assert_eq!(waiting, REFUSALS + 1);
+        assert_eq!(sink.refusals.available_permits(), REFUSALS);
     }
 }

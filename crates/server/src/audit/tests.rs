@@ -1,15 +1,17 @@
 //! The room as a whole: real files, a real database.
 
+mod refusing;
 mod rig;
 
 use std::{fs, path::PathBuf, process::Command, time::Instant};
 
 use tempfile::TempDir;
+use tokend_catalog::Catalogue;
 use tokend_keyring::generate_key_file;
 use tokend_model::Generation;
 use tokend_storage::Storage;
 
-use super::{file::LinesError, *};
+use super::{event::event, file::LinesError, *};
 use crate::{
     clock::SystemClock,
     config::{AuditSync, Config},
@@ -40,7 +42,8 @@ impl Home {
     async fn start(&self) -> Result<Audit, StartError> {
         let keyring = Arc::new(read_keyring(&self.config).expect("the key"));
         let clock = Arc::new(SystemClock);
-        Audit::start(&self.config.audit, keyring, self.storage.clone(), clock).await
+        let storage = self.storage.clone();
+        Audit::start(&self.config.audit, keyring, storage, clock, catalogue()).await
     }
 
     fn file(&self) -> &PathBuf {
@@ -68,6 +71,10 @@ impl Home {
             .await
             .expect("a readable trail")
     }
+}
+
+fn catalogue() -> Arc<Catalogue> {
+    Arc::new(Catalogue::embedded().expect("a catalogue"))
 }
 
 fn config(folder: &std::path::Path, sinks: &[AuditSink]) -> Config {
@@ -156,7 +163,11 @@ async fn whatever_is_done_to_the_file_is_found() {
     };
     type Tamper<'t> = &'t dyn Fn(&mut Vec<String>);
     let tampered: [(&str, Tamper<'_>, &str); 8] = [
-        ("removed", &|lines| drop(lines.remove(4)), "1 are missing"),
+        (
+            "removed",
+            &|lines| drop(lines.remove(4)),
+            "1 missing between them",
+        ),
         ("first removed", &|lines| drop(lines.remove(0)), "before it"),
         (
             "changed",
@@ -377,6 +388,54 @@ async fn a_torn_last_line_is_cut_off_and_the_chain_goes_on() {
     assert_eq!((verified.findings, verified.records), (Vec::new(), 4));
     let notes: Vec<_> = verified.notes.iter().map(|note| &note.what).collect();
     assert!(notes[0].starts_with("13 bytes"), "{notes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_ours_is_left_as_it_is() {
+    let home = Home::new(&[AuditSink::File]).await;
+    for foreign in [
+        "precious",
+        "[section]\nkey = 1\n",
+        "{\"streams\":[]}\n",
+        "\0\0",
+    ] {
+        fs::write(home.file(), foreign).expect("a file");
+        let Err(refused) = home.start().await else {
+            panic!("{foreign:?} was taken for a trail");
+        };
+        assert!(refused.to_string().contains("audit.file"), "{refused}");
+        assert_eq!(fs::read_to_string(home.file()).expect("a file"), foreign);
+    }
+    let files = fs::read_dir(home.folder.path()).expect("the folder");
+    let moved = files
+        .filter_map(Result::ok)
+        .any(|file| file.file_name().to_string_lossy().contains("set-aside"));
+    assert!(!moved);
+    // What a crash leaves of the very first record is ours.
+    fs::write(home.file(), "{\"stre").expect("a file");
+    home.start().await.expect("a trail").close().await;
+    assert_eq!(home.verify().await.findings, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_chain_is_cut_off_only_if_a_crash_can_have_left_it() {
+    for (fragment, is_cut) in [
+        ("{\"stream\":\"01", true),
+        ("{", true),
+        ("\0\0\0", true),
+        ("precious", false),
+    ] {
+        let home = Home::new(&[AuditSink::File]).await;
+        home.start().await.expect("a trail").close().await;
+        let text = fs::read_to_string(home.file()).expect("the trail") + fragment;
+        fs::write(home.file(), &text).expect("written");
+        home.start().await.expect("a trail").close().await;
+        let kept = fs::read_dir(home.folder.path()).expect("the folder");
+        let kept = kept
+            .filter_map(Result::ok)
+            .any(|file| fs::read_to_string(file.path()).is_ok_and(|found| found == text));
+        assert_eq!(!kept, is_cut, "{fragment:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

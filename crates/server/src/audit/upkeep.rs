@@ -14,7 +14,8 @@ use super::{Audit, event::of_trail};
 const SLACK: TimeDelta = TimeDelta::days(1);
 
 impl Audit {
-    /// Writes counts, and how far the file has come.
+    /// Writes counts, those of refusals without records of their own also to the first sink that is not the database, and
+    /// how far the file has come.
     pub(crate) async fn settle(&self) {
         let (start, end) = {
             let mut since = self
@@ -24,6 +25,7 @@ impl Audit {
             let end = self.clock.now();
             (std::mem::replace(&mut *since, end), end)
         };
+        self.tell_untold(start, end).await;
         let seal: Arc<dyn AuditSeal> = self.sealer.clone();
         let flushed = self.counts.flush(&*self.trail, &seal, start, end).await;
         if let Err(error) = flushed {
@@ -34,6 +36,7 @@ impl Audit {
 
     /// Ends the sinks once everything is written.
     pub(crate) async fn close(&self) {
+        self.settle().await;
         for sink in &self.sinks {
             sink.close(self.limit).await;
         }
@@ -44,7 +47,7 @@ impl Audit {
         {
             tracing::warn!("the audit trail's tasks did not end in time");
         }
-        self.settle().await;
+        self.anchor().await;
     }
 
     /// Removes what is older than this from the database; what is left says what is gone.

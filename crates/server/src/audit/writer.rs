@@ -54,8 +54,7 @@ fn run(
         let waiting = std::iter::once(order).chain(orders.try_iter().take(BATCH - 1));
         for order in waiting {
             match order {
-                // Whoever has gone away has asked the next sink.
-                Order::Record(request) if request.done.is_closed() => {}
+                Order::Record(request) if request.is_given_up() => {}
                 Order::Record(request) => batch.push(request),
                 Order::Close(done) => closing = Some(done),
             }

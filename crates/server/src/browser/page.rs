@@ -5,11 +5,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
-use tokend_access::Suspended;
+use tokend_access::{AccessError, Suspended};
 use tokend_api::v1::ErrorReason;
 use tokend_model::{Authorization, AuthorizationId, Owner, Secret};
 use tokend_vending::Error;
 use tonic::Code;
+
+use crate::failure::Failure;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -43,8 +45,24 @@ pub(super) fn error(error: &Error) -> Response {
     page(status, "Not connected", body)
 }
 
+/// Why a call of a page's came to nothing.
+pub(super) fn failure(failure: &Failure) -> Response {
+    match failure {
+        Failure::UseCase(found) => error(found),
+        Failure::Access(AccessError::Suspended(by)) => stopped(*by),
+        Failure::Access(_) => error(&Error::CompletionMismatch),
+        Failure::AuditUnavailable => {
+            let body = html! {
+                p { "Nothing can be put on record at the moment, so nothing was connected. Try again later." }
+                p.reason { (ErrorReason::AuditUnavailable.reason()) }
+            };
+            page(StatusCode::SERVICE_UNAVAILABLE, "Not connected", body)
+        }
+    }
+}
+
 /// That an operator keeps anything from being connected here now.
-pub(super) fn stopped(stopped: Suspended) -> Response {
+fn stopped(stopped: Suspended) -> Response {
     let body = html! {
         p { (capitalized(&stopped.to_string())) "." }
         p { "Nothing was connected. Try again later." }

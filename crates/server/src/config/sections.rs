@@ -161,6 +161,12 @@ pub struct AppUsers {
     pub algorithms: Vec<String>,
     #[serde(default = "default_user_id_claim")]
     pub user_id_claim: String,
+    #[serde(default)]
+    pub user_id_prefix: String,
+    #[serde(default)]
+    pub shares_user_ids: bool,
+    #[serde(default = "default_max_token_age_seconds")]
+    pub max_token_age_seconds: u64,
 }
 
 /// `[[access.spiffe]]`
@@ -223,6 +229,8 @@ pub struct JwtCallers {
     pub workspaces: Vec<String>,
     #[serde(default)]
     pub role: String,
+    #[serde(default = "default_max_token_age_seconds")]
+    pub max_token_age_seconds: u64,
 }
 
 /// `[quotas]`
@@ -314,6 +322,10 @@ fn default_workspaces() -> Vec<String> {
 
 fn default_user_id_claim() -> String {
     "sub".to_owned()
+}
+
+fn default_max_token_age_seconds() -> u64 {
+    tokend_access::DEFAULT_MAX_TOKEN_AGE.as_secs()
 }
 
 fn default_cluster_issuer() -> String {

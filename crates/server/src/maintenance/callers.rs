@@ -1,10 +1,10 @@
 //! The callers that go by API key: let in, listed, given new keys, shut out. All of it works on the database; running
 //! servers notice within seconds.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{Datelike, SecondsFormat, TimeDelta};
-use tokend_access::{ApiKey, ApiKeyError, may_hold_a_key};
+use tokend_access::{ApiKey, ApiKeyError, clashing_keys, may_hold_a_key};
 use tokend_model::{
     AuditAction, InvalidId, Secret, Timestamp, WorkspaceName,
     ports::{ApiKeyRecord, ApiKeys, CallerRole, Connections as _, StorageError},
@@ -38,6 +38,8 @@ pub struct AddedCaller {
     pub api_key: Secret,
     /// What there is to say about it.
     pub key: CallerKey,
+    /// How many other keys of its caller work.
+    pub others: usize,
 }
 
 /// An API key as it is shown. Times are in RFC 3339, to the second.
@@ -70,6 +72,8 @@ pub enum KeyStatus {
     Expired,
     /// Its caller's name could be that of another kind of caller.
     NameNotAllowed,
+    /// Its caller's name is that of an older key in another workspace.
+    NameTaken,
 }
 
 /// Which keys are meant.
@@ -137,6 +141,19 @@ pub enum CallerError {
         /// Their names.
         String,
     ),
+    /// Another caller has this name.
+    #[error(
+        "the name {name} is taken: workspace {workspace} has a {role} with it, and policies, quotas and the audit trail go by \
+         names; take another one, or see 'tokend callers list' and remove what is not needed"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Where it is taken.
+        workspace: WorkspaceName,
+        /// What the caller that has it is.
+        role: &'static str,
+    },
     /// The caller has keys of both roles.
     #[error(
         "the caller has keys of both roles; remove one kind with --key-id, so that it is plain what the new one may do"
@@ -151,6 +168,7 @@ impl KeyStatus {
             Self::Active => "ACTIVE",
             Self::Expired => "EXPIRED",
             Self::NameNotAllowed => "NAME_NOT_ALLOWED",
+            Self::NameTaken => "NAME_TAKEN",
         }
     }
 }
@@ -165,18 +183,25 @@ pub async fn add_caller(config: &Config, caller: NewCaller) -> Result<AddedCalle
     let (storage, now) = open(config).await?;
     let expire_time = caller.expires_in.map(|it| later(now, it)).transpose()?;
     let key = ApiKey::generate(caller.name, workspace, role, now, expire_time)?;
+    let present = records(&storage).await?;
+    check_name(&present, &key.record)?;
+    let others = present.iter().filter(|it| it.caller == key.record.caller);
+    let others = others.filter(|it| it.expire_time.is_none_or(|end| end > now));
+    let others = others.count();
     ApiKeys::insert(&storage, &key.record)
         .await
         .map_err(unreadable)?;
     record(config, &storage, "add", &key.record).await?;
-    Ok(added(key, now))
+    Ok(added(key, now, others))
 }
 
 /// All API keys of all workspaces, by caller.
 pub async fn list_callers(config: &Config) -> Result<Vec<CallerKey>, CallerError> {
     let (storage, now) = open(config).await?;
     let keys = records(&storage).await?;
-    Ok(keys.iter().map(|key| shown(key, now)).collect())
+    let clashing = clashing_keys(&keys);
+    let shown = keys.iter().map(|key| shown(key, now, &clashing));
+    Ok(shown.collect())
 }
 
 /// Removes API keys; answers them.
@@ -186,6 +211,7 @@ pub async fn remove_caller(
 ) -> Result<Vec<CallerKey>, CallerError> {
     let (storage, now) = open(config).await?;
     let all = records(&storage).await?;
+    let clashing = clashing_keys(&all);
     let found = match which {
         WhichKeys::Key(id) => {
             let found = all.into_iter().find(|key| key.key_id == id);
@@ -198,7 +224,8 @@ pub async fn remove_caller(
     for key in &found {
         record(config, &storage, "remove", key).await?;
     }
-    Ok(found.iter().map(|key| shown(key, now)).collect())
+    let shown = found.iter().map(|key| shown(key, now, &clashing));
+    Ok(shown.collect())
 }
 
 /// Makes a new API key for a caller, and lets those that it has end.
@@ -207,8 +234,9 @@ pub async fn rotate_caller(
     rotation: Rotation,
 ) -> Result<RotatedCaller, CallerError> {
     let (storage, now) = open(config).await?;
-    let mut live = records(&storage).await?;
-    live.retain(|key| status(key, now) == KeyStatus::Active);
+    let all = records(&storage).await?;
+    let mut live = all.clone();
+    live.retain(|key| status(key, now, &HashSet::new()) == KeyStatus::Active);
     let mut present = of_caller(live, &rotation.name, rotation.workspace)?;
     let Some(newest) = present.iter().max_by_key(|key| key.create_time) else {
         return Err(CallerError::NotFound(rotation.name));
@@ -225,6 +253,7 @@ pub async fn rotate_caller(
     };
     let (workspace, role) = (newest.workspace.clone(), newest.role);
     let key = ApiKey::generate(rotation.name, workspace, role, now, expire_time)?;
+    check_name(&all, &key.record)?;
     let end = later(now, rotation.overlap)?;
     let ids: Vec<_> = present.iter().map(|key| key.key_id.clone()).collect();
     ApiKeys::replace(&storage, &key.record, &ids, end)
@@ -236,8 +265,10 @@ pub async fn rotate_caller(
         record(config, &storage, "end", key).await?;
     }
     Ok(RotatedCaller {
-        added: added(key, now),
-        ending: present.iter().map(|key| shown(key, now)).collect(),
+        added: added(key, now, ids.len()),
+        ending: (present.iter())
+            .map(|key| shown(key, now, &HashSet::new()))
+            .collect(),
     })
 }
 
@@ -304,14 +335,33 @@ fn of_caller(
     }
 }
 
-fn added(key: ApiKey, now: Timestamp) -> AddedCaller {
+/// Refuses a key whose caller's name another caller has: one of another workspace, or of another role.
+fn check_name(records: &[ApiKeyRecord], new: &ApiKeyRecord) -> Result<(), CallerError> {
+    let taken = records.iter().find(|key| {
+        key.caller == new.caller && (key.workspace != new.workspace || key.role != new.role)
+    });
+    let Some(taken) = taken else {
+        return Ok(());
+    };
+    Err(CallerError::NameTaken {
+        name: new.caller.clone(),
+        workspace: taken.workspace.clone(),
+        role: match taken.role {
+            CallerRole::Backend => "backend",
+            CallerRole::Operator => "operator",
+        },
+    })
+}
+
+fn added(key: ApiKey, now: Timestamp, others: usize) -> AddedCaller {
     AddedCaller {
-        key: shown(&key.record, now),
+        key: shown(&key.record, now, &HashSet::new()),
         api_key: key.key,
+        others,
     }
 }
 
-fn shown(key: &ApiKeyRecord, now: Timestamp) -> CallerKey {
+fn shown(key: &ApiKeyRecord, now: Timestamp, clashing: &HashSet<String>) -> CallerKey {
     CallerKey {
         caller: key.caller.clone(),
         workspace: key.workspace.to_string(),
@@ -320,7 +370,7 @@ fn shown(key: &ApiKeyRecord, now: Timestamp) -> CallerKey {
         create_time: text(key.create_time),
         expire_time: key.expire_time.map(text),
         last_used_time: key.last_used_time.map(text),
-        status: status(key, now),
+        status: status(key, now, clashing),
     }
 }
 
@@ -328,9 +378,11 @@ fn text(time: Timestamp) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn status(key: &ApiKeyRecord, now: Timestamp) -> KeyStatus {
+fn status(key: &ApiKeyRecord, now: Timestamp, clashing: &HashSet<String>) -> KeyStatus {
     if !may_hold_a_key(&key.caller) {
         KeyStatus::NameNotAllowed
+    } else if clashing.contains(&key.key_id) {
+        KeyStatus::NameTaken
     } else if key.expire_time.is_some_and(|end| end <= now) {
         KeyStatus::Expired
     } else {
@@ -364,6 +416,37 @@ mod tests {
         for too_long in [day * 365 * 9000, day * u32::MAX, Duration::MAX] {
             let refused = later(now, too_long);
             assert!(matches!(refused, Err(CallerError::ExpiresTooLate)));
+        }
+    }
+
+    fn record(workspace: &str, role: CallerRole, second: i64) -> ApiKeyRecord {
+        let workspace = WorkspaceName::new(workspace).unwrap();
+        let time = Timestamp::UNIX_EPOCH + TimeDelta::seconds(second);
+        let key = ApiKey::generate("billing", workspace, role, time, None);
+        key.unwrap().record
+    }
+
+    #[test]
+    fn keys_that_share_a_name_from_earlier_are_told_apart() {
+        let east = record("east", CallerRole::Backend, 1);
+        let west = record("west", CallerRole::Backend, 2);
+        let operator = record("east", CallerRole::Operator, 3);
+        let all = vec![east.clone(), west.clone(), operator];
+        let clashing = clashing_keys(&all);
+        let status = |key| status(key, Timestamp::UNIX_EPOCH, &clashing);
+        assert_eq!(
+            (status(&east), status(&west)),
+            (KeyStatus::Active, KeyStatus::NameTaken)
+        );
+        let several = of_caller(all.clone(), "billing", None);
+        assert!(matches!(several, Err(CallerError::SeveralWorkspaces(it)) if it == "east, west"));
+        let wests = of_caller(all.clone(), "billing", Some("west".to_owned()));
+        assert_eq!(wests.unwrap(), [west]);
+        let more = record("east", CallerRole::Backend, 4);
+        assert!(check_name(&all[..1], &more).is_ok());
+        for taken in &all[1..] {
+            let refused = check_name(std::slice::from_ref(taken), &more);
+            assert!(matches!(refused, Err(CallerError::NameTaken { .. })));
         }
     }
 }

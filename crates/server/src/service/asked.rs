@@ -1,5 +1,5 @@
 //! What a request names: every error repeats it as `ErrorInfo` metadata, so that a caller with many calls under way
-//! knows which one it belongs to.
+//! knows which one it belongs to. The audit trail has that, and what else a request is about.
 
 use tokend_api::v1;
 
@@ -10,15 +10,40 @@ pub(super) type Named = Vec<(&'static str, String)>;
 pub(super) trait Asked {
     /// What it names; nothing that is empty.
     fn asked(&self) -> Named;
+
+    /// What it is about besides: for the record alone.
+    fn recorded(&self) -> Named {
+        Named::new()
+    }
+
+    /// Both.
+    fn names(&self) -> Names {
+        Names {
+            told: self.asked(),
+            recorded: self.recorded(),
+        }
+    }
 }
 
+/// What a request names.
+pub(super) struct Names {
+    /// What its error repeats, and the record has.
+    pub(super) told: Named,
+    /// What the record has besides.
+    pub(super) recorded: Named,
+}
+
+// After a `+` comes what is for the record alone.
 macro_rules! asked {
-    ($($request:ident { $($field:ident: $key:literal),* })*) => {
+    ($($request:ident { $($field:ident: $key:literal),* } $(+ { $($more:ident: $its_key:literal),* })?)*) => {
         $(impl Asked for v1::$request {
             fn asked(&self) -> Named {
-                let named: Named = vec![$(($key, self.$field.to_string())),*];
-                named.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+                given(vec![$(($key, self.$field.to_string())),*])
             }
+
+            $(fn recorded(&self) -> Named {
+                given(vec![$(($its_key, self.$more.to_string())),*])
+            })?
         })*
     };
 }
@@ -36,8 +61,8 @@ asked! {
     GetConnectorRequest { connector_id: "connectorId" }
     ListConnectorsRequest {}
     DeleteConnectorRequest { connector_id: "connectorId" }
-    ApplyConnectorsRequest {}
-    StartAuthorizationRequest { integration_type: "integrationType", connector_id: "connectorId" }
+    ApplyConnectorsRequest {} + { dry_run: "dryRun" }
+    StartAuthorizationRequest { integration_type: "integrationType", connector_id: "connectorId" } + { app_user_id: "appUserId" }
     BatchStartAuthorizationsRequest {}
     CompleteAuthorizationRequest { authorization_id: "authorizationId" }
     GetAuthorizationRequest { authorization_id: "authorizationId" }
@@ -47,19 +72,19 @@ asked! {
     RevokeConnectionRequest { connection_id: "connectionId" }
     DeleteConnectionRequest { connection_id: "connectionId" }
     UpdateConnectionRequest { connection_id: "connectionId" }
-    ReapConnectionsRequest {}
+    ReapConnectionsRequest {} + { dry_run: "dryRun" }
     GetStatisticsRequest { integration_type: "integrationType" }
     ExportUserDataRequest { app_user_id: "appUserId" }
-    EraseUserRequest { app_user_id: "appUserId" }
-    ImportConnectionRequest { connector_id: "connectorId" }
-    SetStaticCredentialRequest { connector_id: "connectorId" }
+    EraseUserRequest { app_user_id: "appUserId" } + { dry_run: "dryRun" }
+    ImportConnectionRequest { connector_id: "connectorId" } + { app_user_id: "appUserId" }
+    SetStaticCredentialRequest { connector_id: "connectorId" } + { app_user_id: "appUserId" }
     ListAuditEventsRequest {}
     ExplainAccessRequest { caller: "explainedCaller", integration_type: "integrationType", connector_id: "connectorId", app_user_id: "appUserId" }
     RotateKeysRequest {}
     SuspendRequest {}
     ResumeRequest {}
     ListSuspensionsRequest {}
-    StartBulkRevocationRequest { integration_type: "integrationType", connector_id: "connectorId" }
+    StartBulkRevocationRequest { integration_type: "integrationType", connector_id: "connectorId" } + { comment: "comment" }
     GetBulkRevocationRequest { bulk_revocation_id: "bulkRevocationId" }
     ListBulkRevocationsRequest {}
     CancelBulkRevocationRequest { bulk_revocation_id: "bulkRevocationId" }
@@ -67,18 +92,24 @@ asked! {
 
 impl Asked for v1::UpdateConnectorRequest {
     fn asked(&self) -> Named {
-        let id = self.connector.iter().map(|it| &it.connector_id);
-        id.filter(|id| !id.is_empty())
-            .map(|id| ("connectorId", id.clone()))
-            .collect()
+        let id = self.connector.iter().map(|it| it.connector_id.clone());
+        given(id.map(|id| ("connectorId", id)).collect())
     }
 }
 
 impl Asked for v1::CreateConnectorRequest {
     fn asked(&self) -> Named {
-        let name = self.connector.iter().map(|it| &it.integration_type);
-        name.filter(|name| !name.is_empty())
-            .map(|name| ("integrationType", name.clone()))
-            .collect()
+        let named = self.connector.iter().flat_map(|connector| {
+            [
+                ("integrationType", connector.integration_type.clone()),
+                ("connectorId", connector.connector_id.clone()),
+            ]
+        });
+        given(named.collect())
     }
+}
+
+fn given(mut named: Named) -> Named {
+    named.retain(|(_, value)| !value.is_empty());
+    named
 }

@@ -9,10 +9,9 @@ use tokend_vending::{
     CompleteAuthorization, ConnectorRef, Error, StartAuthorization, StartedAuthorization, Starter,
 };
 
-use super::{admin::Admin, from_proto, to_proto};
+use super::{admin::Admin, asked::Asked, from_proto, to_proto};
 use crate::{
     admission::{Admitted, Ask},
-    failure::Failure,
     status,
 };
 
@@ -104,7 +103,7 @@ impl Admin {
         }
     }
 
-    /// Each is admitted for itself: what one may not start does not keep the others from being started.
+    /// Each is admitted and on record for itself: what one may not start does not keep the others from being started.
     pub(super) async fn batch_start_authorizations_in(
         &self,
         admitted: &Admitted,
@@ -115,6 +114,7 @@ impl Admin {
         }
         let mut results = Vec::new();
         for item in request.requests {
+            let names = item.names();
             let ask = Ask {
                 integration_type: &item.integration_type,
                 connector_id: &item.connector_id,
@@ -124,10 +124,11 @@ impl Admin {
                 )
             };
             let started = match self.admission.admit(&admitted.call, ask).await {
-                Ok(admitted) => self
-                    .start_authorization_in(admitted.workspace(), item)
-                    .await
-                    .map_err(Failure::from),
+                Ok(admitted) => {
+                    let workspace = admitted.workspace();
+                    let result = self.start_authorization_in(workspace, item).await;
+                    self.admission.recorded(&names, &admitted, result).await
+                }
                 Err(failure) => Err(failure),
             };
             let result = match started {

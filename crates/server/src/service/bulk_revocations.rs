@@ -83,7 +83,7 @@ impl Admin {
             create_time: Some(to_proto::timestamp(job.create_time)),
             end_time: job.end_time.map(to_proto::timestamp),
             comment: job.comment,
-            obstacle: obstacle.map(|error| error.to_string()).unwrap_or_default(),
+            obstacle: obstacle.unwrap_or_default(),
         }
     }
 }

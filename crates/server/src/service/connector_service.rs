@@ -1,6 +1,6 @@
 //! `ConnectorService`: what backends call.
 
-use std::{pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt, stream};
 use tokend_access::Action;
@@ -9,14 +9,12 @@ use tokend_api::v1::{
     connector_service_server::ConnectorService,
 };
 use tokend_model::AuditAction;
-use tokend_vending::{Error, StartAuthorization, Target, VendOptions, Vended, Vending};
+use tokend_vending::{Error, Vended, Vending};
 use tonic::{Extensions, Request, Response, Status, metadata::MetadataMap};
 
 use super::{
     asked::{Asked, Named},
-    from_proto,
-    made::Made,
-    to_proto,
+    from_proto, to_proto,
 };
 use crate::{
     admission::{Admission, Admitted, Ask, Call},
@@ -102,7 +100,6 @@ impl ConnectorService for Connector {
         &self,
         request: Request<v1::ConnectAppUserRequest>,
     ) -> Answer<v1::ConnectAppUserResponse> {
-        let asked = request.get_ref().asked();
         let ask = Ask {
             connector_id: &request.get_ref().connector_id,
             label: request.get_ref().label.as_deref().unwrap_or_default(),
@@ -110,45 +107,56 @@ impl ConnectorService for Connector {
             ..Ask::new(Action::Connect, AuditAction::AuthorizationStart)
         };
         let admitted = self.admit_user(&request, ask).await?;
-        let result = self.connect(&admitted, request.into_inner()).await;
-        self.acted(asked, &admitted, result).await
+        let (names, connector) = (request.get_ref().names(), self.clone());
+        self.to_the_end(async move {
+            let result = connector.connect(&admitted, request.into_inner()).await;
+            connector.admission.acted(names, &admitted, result).await
+        })
+        .await
     }
 
     async fn complete_app_user_connection(
         &self,
         request: Request<v1::CompleteAppUserConnectionRequest>,
     ) -> Answer<v1::CompleteAppUserConnectionResponse> {
-        let asked = request.get_ref().asked();
         let admitted = self.admit_completion(&request).await;
-        let admitted = admitted.map_err(|failure| status::about(&failure, asked.clone()))?;
-        let result = self.complete(&admitted, request.into_inner()).await;
-        self.acted(asked, &admitted, result).await
+        let admitted =
+            admitted.map_err(|failure| status::about(&failure, request.get_ref().asked()))?;
+        let (names, connector) = (request.get_ref().names(), self.clone());
+        self.to_the_end(async move {
+            let result = connector.complete(&admitted, request.into_inner()).await;
+            connector.admission.acted(names, &admitted, result).await
+        })
+        .await
     }
 
     async fn disconnect_app_user(
         &self,
         request: Request<v1::DisconnectAppUserRequest>,
     ) -> Answer<v1::DisconnectAppUserResponse> {
-        let asked = request.get_ref().asked();
         let ask = Ask {
             connector_id: &request.get_ref().connector_id,
             label: request.get_ref().label.as_deref().unwrap_or_default(),
             ..Ask::new(Action::Disconnect, AuditAction::ConnectionDelete)
         };
         let admitted = self.admit_user(&request, ask).await?;
-        let result = self.disconnect(&admitted, request.get_ref()).await;
-        self.acted(asked, &admitted, result).await
+        let (names, connector) = (request.get_ref().names(), self.clone());
+        self.to_the_end(async move {
+            let result = connector.disconnect(&admitted, request.get_ref()).await;
+            connector.admission.acted(names, &admitted, result).await
+        })
+        .await
     }
 
     async fn list_app_user_connections(
         &self,
         request: Request<v1::ListAppUserConnectionsRequest>,
     ) -> Answer<v1::ListAppUserConnectionsResponse> {
-        let asked = request.get_ref().asked();
         let ask = Ask::new(Action::ReadMetadata, AuditAction::MetadataRead);
         let admitted = self.admit_user(&request, ask).await?;
         let result = self.list(&admitted, request.get_ref()).await;
-        self.acted(asked, &admitted, result).await
+        let names = request.get_ref().names();
+        self.admission.acted(names, &admitted, result).await
     }
 
     async fn get_access_token(
@@ -213,25 +221,19 @@ impl Connector {
         self.admit(&call, ask).await
     }
 
-    async fn admit(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Admitted, Failure> {
+    pub(super) async fn admit(&self, call: &Arc<Call>, ask: Ask<'_>) -> Result<Admitted, Failure> {
         let admitted = self.admission.admit(call, ask).await?;
         self.admission.audit.check()?;
         Ok(admitted)
     }
 
-    /// The answer, once it is on record.
-    async fn acted<T: Made>(
+    /// Carries an act and its record to their end, whoever waits for them.
+    async fn to_the_end<T: Send + 'static>(
         &self,
-        mut asked: Named,
-        admitted: &Admitted,
-        result: Result<T, Failure>,
+        act: impl Future<Output = Answer<T>> + Send + 'static,
     ) -> Answer<T> {
-        let failure = result.as_ref().err();
-        let named = asked.len();
-        asked.extend(result.iter().flat_map(Made::made));
-        let recorded = self.admission.audit.done(admitted, &asked, failure).await;
-        asked.truncate(named);
-        answer(|| asked, recorded.and(result))
+        let broken_off = |failure| status::of(&failure);
+        self.admission.acts.carry_out(act, broken_off).await
     }
 
     async fn get_shared(
@@ -289,10 +291,9 @@ impl Connector {
             self.admission
                 .count(&admitted, &target, options.rejected_generation)?;
             match self.vending.vend(&target, &options).await {
-                Err(error) if !request.connect_return_url.is_empty() => Err(self
-                    .with_connect_link(error, target, &options, request)
-                    .await
-                    .into()),
+                Err(error) if !request.connect_return_url.is_empty() => {
+                    Err(self.with_connect_link(call, error, target, request).await)
+                }
                 result => Ok(result?),
             }
         };
@@ -315,43 +316,6 @@ impl Connector {
                 audit.not_vended(admitted, &failure).await;
                 Err(failure)
             }
-        }
-    }
-
-    /// Where consent is missing, opens an attempt and puts its URL into the error.
-    async fn with_connect_link(
-        &self,
-        error: Error,
-        target: Target,
-        options: &VendOptions,
-        request: &v1::GetCurrentAppUserConnectionRequest,
-    ) -> Error {
-        if !matches!(
-            error,
-            Error::NotConnected { .. } | Error::ReauthorizationRequired { .. }
-        ) {
-            return error;
-        }
-        let start = StartAuthorization {
-            workspace: target.workspace,
-            connector: target.connector,
-            owner: target.owner,
-            label: target.label,
-            scopes: options.scopes.clone(),
-            connection_config: Default::default(),
-            tags: Default::default(),
-            return_url: Some(request.connect_return_url.clone()),
-            reconnect: true,
-            device: false,
-            subject_token: None,
-            by_operator: false,
-        };
-        match (self.vending.connect_link(&start).await, error) {
-            (Ok(connect), Error::NotConnected { .. }) => Error::NotConnected { connect },
-            (Ok(connect), _) => Error::ReauthorizationRequired { connect },
-            // The link needs values that only the app can ask its user for.
-            (Err(Error::InvalidConnectionConfig(_)), error) => error,
-            (Err(error), _) => error,
         }
     }
 

@@ -1,15 +1,11 @@
 //! Connectors, for operators: one by one, or a whole set with a plan.
 
-use tokend_access::Action;
 use tokend_api::v1;
 use tokend_model::{Connector, ConnectorKind, Secret, WorkspaceName};
 use tokend_vending::{ClientSecret, ConnectorDraft, Error, PlannedAction, PlannedChange};
 
 use super::{admin::Admin, from_proto, page::PageRequest, to_proto};
-use crate::{
-    admission::{Admitted, Ask},
-    failure::Failure,
-};
+use crate::{admission::Admitted, failure::Failure};
 
 impl Admin {
     pub(super) async fn create_connector_in(
@@ -123,28 +119,13 @@ impl Admin {
         })
     }
 
-    /// Whether every connector of a set may be managed.
-    pub(super) async fn admit_connectors(
-        &self,
-        admitted: &Admitted,
-        request: &v1::ApplyConnectorsRequest,
-    ) -> Result<(), Failure> {
-        for connector in &request.connectors {
-            let ask = Ask {
-                integration_type: &connector.integration_type,
-                connector_id: &connector.connector_id,
-                ..Ask::new(Action::ManageConnectors, admitted.audited)
-            };
-            self.admission.admit(&admitted.call, ask).await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn apply_connectors_in(
         &self,
-        workspace: &WorkspaceName,
+        admitted: &Admitted,
         request: v1::ApplyConnectorsRequest,
-    ) -> Result<v1::ApplyConnectorsResponse, Error> {
+    ) -> Result<v1::ApplyConnectorsResponse, Failure> {
+        let workspace = admitted.workspace();
+        let mut applied = self.admit_set(admitted, &request).await?;
         let (mut definitions, mut errors) = (Vec::new(), Vec::new());
         for (index, definition) in request.integration_types.into_iter().enumerate() {
             match from_proto::integration_type(&definition.integration_type) {
@@ -166,7 +147,7 @@ impl Admin {
             .await?;
         errors.extend(invalid);
         if let Some(error) = Error::of_set(errors) {
-            return Err(error);
+            return Err(error.into());
         }
         let drafts: Vec<_> = drafts.into_iter().map(|(_, draft)| draft).collect();
         let definitions: Vec<_> = definitions.into_iter().map(|(_, one)| one).collect();
@@ -174,11 +155,13 @@ impl Admin {
             .vending
             .plan_connectors(workspace, &definitions, &drafts, request.prune)
             .await?;
+        applied.extend(self.admit_plan(admitted, &plan).await?);
         check_planned_etags(&etags, &plan)?;
         if !request.dry_run {
             self.vending
                 .apply_connectors(workspace, &definitions, &plan)
                 .await?;
+            self.record_applied(&applied).await?;
         }
         let changes = plan
             .iter()

@@ -8,14 +8,14 @@ use tokend_model::{AppUserId, AuditAction};
 use tokend_vending::Error;
 use tonic::Request;
 
-use super::admin::Admin;
+use super::{admin::Admin, from_proto};
 use crate::{
     admission::{Admitted, Ask, Call, question},
     failure::Failure,
 };
 
 impl Admin {
-    /// Lets everybody ask about itself, and about others whoever the policies permit it.
+    /// Lets everybody who is not kept out ask about itself, and about others whoever the policies permit it.
     pub(super) async fn admit_explanation(
         &self,
         request: &Request<v1::ExplainAccessRequest>,
@@ -25,13 +25,7 @@ impl Admin {
         let call = Arc::new(call.await?);
         let ask = Ask::new(Action::ExplainAccess, AuditAction::AccessExplain);
         let admitted = if is_about_itself(&call, request.get_ref()) {
-            Admitted {
-                call,
-                audited: ask.audited,
-                decision: Arc::default(),
-                integration_type: String::new(),
-                connector_id: String::new(),
-            }
+            admission.admit_unasked(&call, ask).await?
         } else {
             admission.admit(&call, ask).await?
         };
@@ -77,20 +71,42 @@ impl Admin {
                 .decide(&question(&asked, &ask, &integration_type)),
             Err(_) => Arc::default(),
         };
+        let answer = answer(&asked, action, &request, decision.allowed);
+        let mut explanation = format!("{answer}: {}.", reason(barrier.err(), &decision));
+        if let Some(unknown) = self.unknown(call, &request, &integration_type) {
+            explanation.push_str(&format!(" Note: {unknown}."));
+        }
         Ok(v1::ExplainAccessResponse {
             allowed: decision.allowed,
-            explanation: format!(
-                "{} {}: {}.",
-                subject(&asked, action, &request),
-                if decision.allowed {
-                    "is allowed"
-                } else {
-                    "is not allowed"
-                },
-                reason(barrier.err(), &decision)
-            ),
+            explanation,
             rules: rules(&decision),
         })
+    }
+
+    /// What the request names that is not there: for those alone who may see what is.
+    fn unknown(
+        &self,
+        call: &Call,
+        request: &v1::ExplainAccessRequest,
+        integration_type: &str,
+    ) -> Option<String> {
+        let ask = Ask::new(Action::ReadConfiguration, AuditAction::AccessExplain);
+        let admission = &self.admission;
+        admission.barrier(call, &ask, "").ok()?;
+        if !admission.policy.decide(&question(call, &ask, "")).allowed {
+            return None;
+        }
+        let id = &request.connector_id;
+        if !id.is_empty() {
+            let unknown = integration_type.is_empty();
+            return unknown.then(|| format!("there is no connector '{id}' here"));
+        }
+        if request.integration_type.is_empty() {
+            return None;
+        }
+        let known = from_proto::integration_type(&request.integration_type)
+            .and_then(|name| self.vending.integration_type(&call.workspace, &name));
+        known.err().map(|error| error.to_string())
     }
 
     fn caller(
@@ -101,7 +117,9 @@ impl Admin {
         if is_about_itself(call, request) {
             return Ok(call.caller.clone());
         }
+        // Who may not use the workspace is nobody there, and nothing is told of it.
         let named = self.admission.callers.named(&request.caller);
+        let named = named.filter(|caller| caller.may_use(&call.workspace));
         Ok(named.ok_or_else(|| {
             let why = "is the name of no caller here: neither of an API key nor one that a configured issuer or trust \
                        domain could vouch for";
@@ -164,19 +182,27 @@ fn action(request: &v1::ExplainAccessRequest) -> Result<Action, Failure> {
     })
 }
 
-/// Such as `billing's vend of integration type stripe in workspace default`.
-fn subject(asked: &Call, action: Action, request: &v1::ExplainAccessRequest) -> String {
-    let mut subject = format!("{}'s {action}", asked.caller.name);
-    for (what, name) in [
-        ("of integration type", &request.integration_type),
-        ("of connector", &request.connector_id),
-        ("for app user", &request.app_user_id),
-    ] {
-        if !name.is_empty() {
-            subject.push_str(&format!(" {what} {name}"));
-        }
-    }
-    format!("{subject} in workspace {}", asked.workspace)
+/// Such as `billing may vend (integration type stripe) in workspace default`.
+fn answer(
+    asked: &Call,
+    action: Action,
+    request: &v1::ExplainAccessRequest,
+    allowed: bool,
+) -> String {
+    let may = if allowed { "may" } else { "may not" };
+    let named = [
+        ("integration type", &request.integration_type),
+        ("connector", &request.connector_id),
+        ("app user", &request.app_user_id),
+    ];
+    let named = named.into_iter().filter(|(_, name)| !name.is_empty());
+    let named: Vec<_> = named.map(|(what, name)| format!("{what} {name}")).collect();
+    let about = match named.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", named.join(", ")),
+    };
+    let (caller, workspace) = (&asked.caller.name, &asked.workspace);
+    format!("{caller} {may} {action}{about} in workspace {workspace}")
 }
 
 fn reason(barrier: Option<AccessError>, decision: &Decision) -> String {

@@ -41,6 +41,7 @@ made! {
     SetStaticCredentialResponse.connection { connection_id: "connectionId" }
     RefreshConnectionResponse.connection { connector_id: "connectorId" }
     RevokeConnectionResponse.connection { connector_id: "connectorId" }
+    StartBulkRevocationResponse.bulk_revocation { bulk_revocation_id: "bulkRevocationId" }
 }
 
 nothing_made! {
@@ -66,7 +67,6 @@ nothing_made! {
     SuspendResponse
     ResumeResponse
     ListSuspensionsResponse
-    StartBulkRevocationResponse
     GetBulkRevocationResponse
     ListBulkRevocationsResponse
     CancelBulkRevocationResponse

@@ -42,8 +42,10 @@ impl Admin {
         };
         let suspensions = &self.admission.suspensions;
         let suspension = suspensions.suspend(&new).await.map_err(Error::from)?;
-        let suspension = Some(shown(suspension));
-        Ok(v1::SuspendResponse { suspension })
+        Ok(v1::SuspendResponse {
+            subject_unknown: self.is_unknown(workspace, &new.subject),
+            suspension: Some(shown(suspension)),
+        })
     }
 
     pub(super) async fn resume_in(
@@ -67,6 +69,15 @@ impl Admin {
         let suspensions = self.admission.suspensions.list(workspace).await?;
         let suspensions = suspensions.into_iter().map(shown).collect();
         Ok(v1::ListSuspensionsResponse { suspensions })
+    }
+
+    /// Whether it is the name of no caller that the workspace would let ask.
+    fn is_unknown(&self, workspace: &WorkspaceName, subject: &Suspendable) -> bool {
+        let Suspendable::Caller(name) = subject else {
+            return false;
+        };
+        let known = self.admission.callers.named(name);
+        !known.is_some_and(|caller| caller.may_use(workspace))
     }
 
     /// What a request names; an integration type by its canonical name, whether or not it is known.
@@ -105,6 +116,13 @@ impl Admin {
 pub(super) fn named(kind: v1::SuspensionKind, subject: &str) -> Named {
     let kind = kind.as_str_name().trim_start_matches("SUSPENSION_KIND_");
     let pairs = [("kind", kind), ("subject", subject)];
+    let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    given.map(|(key, value)| (key, value.to_owned())).collect()
+}
+
+/// What is done about it, for the audit trail alone.
+pub(super) fn change(change: &str, comment: &str) -> Named {
+    let pairs = [("change", change), ("comment", comment)];
     let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
     given.map(|(key, value)| (key, value.to_owned())).collect()
 }

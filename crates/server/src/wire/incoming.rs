@@ -17,6 +17,7 @@ use super::{
     limits::{KEEPALIVE, TCP_KEEPALIVE_RETRIES},
     seldom::Seldom,
     shares::Slot,
+    tempo::Tempo,
 };
 use crate::{config::Grpc, peer::Peer};
 
@@ -30,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Incoming {
     tls: Option<Arc<Tls>>,
     shares: Arc<Shares>,
+    tempo: Tempo,
     handshake_timeout: Duration,
     /// How long a connection may last, with what it takes to end what is under way.
     longest: Option<Duration>,
@@ -43,6 +45,7 @@ impl Incoming {
         Self {
             tls,
             shares,
+            tempo: Tempo::new(),
             handshake_timeout: seconds(config.handshake_timeout_seconds),
             longest: match config.max_connection_age_seconds {
                 0 => None,
@@ -109,6 +112,12 @@ impl Incoming {
             // It is gone already.
             return;
         };
+        if !self.tempo.allows(address.ip()) {
+            if self.full.is_due() {
+                tracing::warn!(%address, "connections are closed, for their address makes too many");
+            }
+            return;
+        }
         let share = self.shares.of(address.ip());
         let slot = self.shares.connections.take(&share.connections);
         let handshake = match self.tls {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tonic::transport::Server;
 
-use super::Shares;
+use super::{Shares, shares::Limits};
 use crate::config::Grpc;
 
 /// What is silent for so long is asked for a sign of life.
@@ -16,7 +16,18 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) const TCP_KEEPALIVE_RETRIES: u32 = 3;
 
 /// TLS handshakes at once.
-const MAX_HANDSHAKES: u32 = 2048;
+const MAX_HANDSHAKES: u32 = 512;
+
+/// Calls of `AdminService` whose callers are not known yet, at once: with the largest messages, 256 MiB.
+const MAX_UNIDENTIFIED: u32 = 64;
+/// The least that a message to `AdminService` may have, in bytes: a set of connectors, or a definition, may be larger than
+/// any call of a backend.
+const ADMIN_MESSAGE: usize = 4 << 20;
+
+/// Health checks at once.
+const MAX_CHECKS: u32 = 1000;
+/// Streams of health and reflection at once.
+const MAX_STREAMS: u32 = 1000;
 
 /// Streams of a connection that its peer has reset before we looked at them, at once (rapid reset, CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 20;
@@ -51,13 +62,21 @@ pub(crate) fn bounded(config: &Grpc) -> Server {
     }
 }
 
+/// What a message to `AdminService` may have, in bytes.
+pub(crate) fn admin_message(config: &Grpc) -> usize {
+    config.max_request_bytes.max(ADMIN_MESSAGE)
+}
+
 /// What there is for all peers together.
 pub(crate) fn shares(config: &Grpc) -> Shares {
-    Shares::new(
-        config.max_connections,
-        MAX_HANDSHAKES,
-        config.max_concurrent_calls,
-    )
+    Shares::new(Limits {
+        connections: config.max_connections,
+        handshakes: MAX_HANDSHAKES,
+        calls: config.max_concurrent_calls,
+        unidentified: MAX_UNIDENTIFIED,
+        checks: MAX_CHECKS,
+        streams: MAX_STREAMS,
+    })
 }
 
 /// Larger metadata is not answered in gRPC's words any more, in bytes: its stream is refused by HTTP/2.

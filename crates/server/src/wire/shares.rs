@@ -1,4 +1,4 @@
-//! Who has how much of what there is for all: connections, handshakes and calls. One address gets half at most, so that
+//! Who has how much of what there is for all: connections, handshakes and calls of each kind. One address gets half at most, so that
 //! whoever floods leaves room for others.
 
 use std::{
@@ -16,7 +16,24 @@ pub(crate) struct Shares {
     pub(crate) connections: Limit,
     pub(crate) handshakes: Limit,
     pub(crate) calls: Limit,
+    /// Calls of `AdminService` whose callers are not known yet: their messages may be large.
+    pub(crate) unidentified: Limit,
+    /// Health checks, as probes make them.
+    pub(crate) checks: Limit,
+    /// Health and reflection besides, which anybody may ask for: streams that last.
+    pub(crate) streams: Limit,
     addresses: Mutex<HashMap<IpAddr, Weak<AddressShare>>>,
+}
+
+/// How many of each there may be at once; 0 is no limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    pub(crate) connections: u32,
+    pub(crate) handshakes: u32,
+    pub(crate) calls: u32,
+    pub(crate) unidentified: u32,
+    pub(crate) checks: u32,
+    pub(crate) streams: u32,
 }
 
 /// How many of something there may be at once.
@@ -32,6 +49,9 @@ pub(crate) struct AddressShare {
     pub(crate) connections: Arc<AtomicU32>,
     pub(crate) handshakes: Arc<AtomicU32>,
     pub(crate) calls: Arc<AtomicU32>,
+    pub(crate) unidentified: Arc<AtomicU32>,
+    pub(crate) checks: Arc<AtomicU32>,
+    pub(crate) streams: Arc<AtomicU32>,
 }
 
 /// One of them. Given back when dropped.
@@ -42,12 +62,14 @@ pub(crate) struct Slot {
 }
 
 impl Shares {
-    /// So many of each; 0 is no limit.
-    pub(crate) fn new(connections: u32, handshakes: u32, calls: u32) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            connections: Limit::new(connections),
-            handshakes: Limit::new(handshakes),
-            calls: Limit::new(calls),
+            connections: Limit::new(limits.connections),
+            handshakes: Limit::new(limits.handshakes),
+            calls: Limit::new(limits.calls),
+            unidentified: Limit::new(limits.unidentified),
+            checks: Limit::new(limits.checks),
+            streams: Limit::new(limits.streams),
             addresses: Mutex::default(),
         }
     }
@@ -111,7 +133,7 @@ impl Drop for Slot {
 }
 
 /// What one machine may have as many addresses of as it likes counts as one (RFC 4291 section 2.5.4: 64 bits).
-fn neighbourhood(address: IpAddr) -> IpAddr {
+pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
@@ -127,7 +149,10 @@ mod tests {
 
     #[test]
     fn one_address_gets_half_and_all_get_no_more_than_there_is() {
-        let shares = Shares::new(5, 0, 0);
+        let shares = Shares::new(Limits {
+            connections: 5,
+            ..Limits::default()
+        });
         let take = |address: &str| {
             let share = shares.of(address.parse().unwrap());
             shares
@@ -152,7 +177,7 @@ mod tests {
 
     #[test]
     fn zero_is_no_limit() {
-        let shares = Shares::new(0, 0, 0);
+        let shares = Shares::new(Limits::default());
         let share = shares.of([10, 0, 0, 1].into());
         let all: Vec<_> = (0..10_000)
             .map_while(|_| shares.calls.take(&share.calls))
@@ -162,7 +187,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_machine_count_together_and_are_forgotten() {
-        let shares = Shares::new(1, 1, 1);
+        let shares = Shares::new(Limits::default());
         let of = |address: &str| shares.of(address.parse().unwrap());
         let first = of("2001:db8::1");
         assert!(Arc::ptr_eq(&first, &of("2001:db8::2")));

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU32},
     task::{Context, Poll},
 };
 
@@ -11,11 +11,20 @@ use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::{Shares, seldom::Seldom};
+use super::{
+    AddressShare, Shares,
+    held::{Answer, Unidentified},
+    seldom::Seldom,
+    shares::Limit,
+};
 use crate::{peer::Peer, status};
 
-/// Probes and tools are answered however much there is to do: it is then that they are needed.
-const EXEMPT: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
+/// What probes ask.
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+/// What anybody may ask for besides.
+const OPEN_TO_ALL: [&str; 2] = ["/grpc.health.v1.", "/grpc.reflection."];
+/// Whose messages may be large.
+const ADMIN: &str = "/tokend.v1.AdminService/";
 
 /// What HTTP/2 counts for a field beside its name and value, in bytes (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
@@ -69,32 +78,79 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let refused = |status: tonic::Status| Box::pin(ready(Ok(status.into_http())));
         let layer = &self.layer;
         if size(request.headers()) > layer.max_metadata_bytes {
             return refused(status::metadata_too_large());
         }
         let path = request.uri().path();
-        if EXEMPT.iter().any(|service| path.starts_with(service)) {
-            return Box::pin(self.inner.call(request));
-        }
         let peer = request.extensions().get::<Peer>();
-        let slot = peer.map(|peer| layer.shares.calls.take(&peer.share.calls));
-        let Some(Some(slot)) = slot else {
+        let take = |kind: Kind| {
+            let share = &peer?.share;
+            let (limit, by_address) = kind.room(&layer.shares, share);
+            limit.take(by_address)
+        };
+        let kind = Kind::of(path);
+        let slot = take(kind);
+        let unidentified = match path.starts_with(ADMIN) {
+            true => take(Kind::Unidentified).map(Some),
+            false => Some(None),
+        };
+        let (Some(slot), Some(unidentified)) = (slot, unidentified) else {
             if layer.shed.is_due() {
                 let address = peer.map(|peer| peer.address);
-                let limit = "grpc.max_concurrent_calls; half of them for one address";
+                let limit = "grpc.max_concurrent_calls, or too many that nobody is known to have made; half of them \
+                             for one address";
                 tracing::warn!(?address, limit, "calls are refused, for there are too many");
             }
             return refused(status::overloaded());
         };
+        let unidentified = unidentified.map(Unidentified::new);
+        if let Some(unidentified) = &unidentified {
+            request.extensions_mut().insert(unidentified.clone());
+        }
         let call = self.inner.call(request);
         Box::pin(async move {
             let answer = call.await;
-            drop(slot);
-            answer
+            drop(unidentified);
+            answer.map(|answer| answer.map(|body| Answer::holding(slot, body)))
         })
+    }
+}
+
+/// What calls are counted as.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Call,
+    Unidentified,
+    Check,
+    Stream,
+}
+
+impl Kind {
+    /// Probes and tools have room of their own: they are needed when there is much to do.
+    fn of(path: &str) -> Self {
+        if path == CHECK {
+            return Self::Check;
+        }
+        match OPEN_TO_ALL.iter().any(|service| path.starts_with(service)) {
+            true => Self::Stream,
+            false => Self::Call,
+        }
+    }
+
+    fn room<'a>(
+        self,
+        shares: &'a Shares,
+        share: &'a AddressShare,
+    ) -> (&'a Limit, &'a Arc<AtomicU32>) {
+        match self {
+            Self::Call => (&shares.calls, &share.calls),
+            Self::Unidentified => (&shares.unidentified, &share.unidentified),
+            Self::Check => (&shares.checks, &share.checks),
+            Self::Stream => (&shares.streams, &share.streams),
+        }
     }
 }
 

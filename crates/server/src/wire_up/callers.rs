@@ -1,6 +1,8 @@
 //! How callers and app users are told, as the configuration says.
 
-use std::{net::SocketAddr, sync::Arc};
+mod audiences;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokend_access::{
     ApiKeyAuthenticator, AppUserVerifier, CallerAuthentication, IssuerOptions, JwtCallerOptions,
@@ -50,6 +52,14 @@ pub(super) fn app_users(
     access: &Access,
     clock: Arc<dyn Clock>,
 ) -> Result<AppUserVerifier, StartError> {
+    audiences::check(access)?;
+    for issuer in audiences::of_any_caller(access) {
+        tracing::warn!(
+            issuer,
+            "every caller may bring this issuer's app users' tokens, whomever they were made out to: name {{caller}} in its \
+             audiences, or list caller_audiences"
+        );
+    }
     let issuers = access.app_users.iter().map(app_user_issuer);
     let issuers = issuers.collect::<Result<_, _>>()?;
     Ok(AppUserVerifier::new(
@@ -107,6 +117,7 @@ fn jwt_callers(section: &JwtCallers) -> Result<JwtCallerOptions, StartError> {
     if let Some(prefix) = &section.name_prefix {
         options.name_prefix = prefix.clone();
     }
+    options.max_token_age = Duration::from_secs(section.max_token_age_seconds);
     Ok(options)
 }
 
@@ -134,6 +145,9 @@ fn app_user_issuer(section: &AppUsers) -> Result<IssuerOptions, StartError> {
         options.algorithms = section.algorithms.clone();
     }
     options.user_id_claim = section.user_id_claim.clone();
+    options.user_id_prefix = section.user_id_prefix.clone();
+    options.shares_user_ids = section.shares_user_ids;
+    options.max_token_age = Duration::from_secs(section.max_token_age_seconds);
     Ok(options)
 }
 

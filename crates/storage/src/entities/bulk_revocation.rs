@@ -22,6 +22,8 @@ pub(crate) struct Model {
     pub(crate) holder: String,
     /// Until when nobody else takes it up.
     pub(crate) lease_until: i64,
+    /// Connections that could not be revoked when they were tried last.
+    pub(crate) left_out_count: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -7,7 +7,7 @@ use tokend_model::{
     BulkRevocationId, ConnectionId, ConnectorChange, ConnectorKind, Label,
     ports::{
         BulkRevocation, BulkRevocationState, BulkRevocations, Connections, Connectors,
-        NewBulkRevocation, Progress,
+        NewBulkRevocation, Progress, Report,
     },
 };
 use uuid::Uuid;
@@ -25,6 +25,8 @@ cases!(
     one_job_of_a_kind_is_under_way,
     one_replica_holds_a_job_and_another_goes_on_with_it,
     what_is_left_counts_whoever_revoked_it,
+    a_report_written_twice_or_late_counts_nothing_twice,
+    what_is_there_all_the_same_keeps_a_job_from_being_done,
     a_cancelled_job_stays_so,
     another_workspace_knows_nothing_of_it,
     a_hundred_thousand_are_queued_at_once,
@@ -67,7 +69,22 @@ async fn start(rig: &Rig, new: &NewBulkRevocation) -> BulkRevocation {
 }
 
 async fn report(rig: &Rig, job: &BulkRevocation, progress: Progress) -> Option<BulkRevocation> {
-    let reported = rig.storage.report_bulk_revocation(job, "one", 1, progress);
+    report_of(rig, job, "one", 1, progress).await
+}
+
+async fn report_of(
+    rig: &Rig,
+    job: &BulkRevocation,
+    holder: &str,
+    provider_failed: u64,
+    progress: Progress,
+) -> Option<BulkRevocation> {
+    let report = Report {
+        provider_failed,
+        left_out: 0,
+    };
+    let jobs = &rig.storage;
+    let reported = jobs.report_bulk_revocation(job, holder, report, progress);
     reported.await.unwrap()
 }
 
@@ -149,15 +166,21 @@ async fn one_replica_holds_a_job_and_another_goes_on_with_it(rig: Rig) {
     rig.execute("UPDATE bulk_revocations SET lease_until = 1, holder = 'dead'")
         .await;
     assert_eq!(take("one").await, id);
-    let dead = rig
-        .storage
-        .report_bulk_revocation(&queued, "dead", 0, Progress::GoesOn(LEASE));
-    assert_eq!(dead.await.unwrap(), None);
+    let dead = report_of(&rig, &queued, "dead", 0, Progress::GoesOn(LEASE));
+    assert_eq!(dead.await, None);
     let goes_on = report(&rig, &queued, Progress::GoesOn(LEASE)).await;
     assert_eq!(goes_on.unwrap().state, BulkRevocationState::Running);
     assert_eq!(take("two").await, None);
-    report(&rig, &queued, Progress::LetsGo).await.unwrap();
-    assert_eq!(take("two").await, id);
+    let let_go = Progress::LetsGo(Duration::ZERO);
+    report(&rig, &queued, let_go).await.unwrap();
+    // A report of its own from before, which comes late, keeps nobody from it.
+    let late = report(&rig, &queued, Progress::GoesOn(LEASE));
+    assert_eq!(late.await, None);
+    assert_eq!(taken_in_time(&rig, "two").await, id);
+    // Let go for a while.
+    let rests = Progress::LetsGo(LEASE);
+    report_of(&rig, &queued, "two", 1, rests).await.unwrap();
+    assert_eq!(take("three").await, None);
 }
 
 async fn what_is_left_counts_whoever_revoked_it(rig: Rig) {
@@ -182,7 +205,7 @@ async fn what_is_left_counts_whoever_revoked_it(rig: Rig) {
         .await
         .unwrap();
     let done = report(&rig, &queued, Progress::IsDone).await.unwrap();
-    assert_eq!((done.revoked, done.provider_failed), (4, 2));
+    assert_eq!((done.revoked, done.provider_failed), (4, 1));
     assert_eq!(done.state, BulkRevocationState::Done);
     assert!(done.end_time.is_some());
     let taken = rig.storage.take_bulk_revocation("two", LEASE).await;
@@ -192,6 +215,51 @@ async fn what_is_left_counts_whoever_revoked_it(rig: Rig) {
         .cancel_bulk_revocation(&workspace(), &queued.id)
         .await;
     assert_eq!(over.unwrap(), Some(done));
+}
+
+async fn a_report_written_twice_or_late_counts_nothing_twice(rig: Rig) {
+    let queued = start(&rig, &job(None)).await;
+    let jobs = &rig.storage;
+    jobs.take_bulk_revocation("one", LEASE).await.unwrap();
+    for (failed, told) in [(3, 3), (3, 3), (5, 5), (3, 5)] {
+        let now = report_of(&rig, &queued, "one", failed, Progress::GoesOn(LEASE)).await;
+        assert_eq!(now.unwrap().provider_failed, told);
+    }
+    let left_out = Report {
+        provider_failed: 5,
+        left_out: 2,
+    };
+    let now = jobs.report_bulk_revocation(&queued, "one", left_out, Progress::GoesOn(LEASE));
+    assert_eq!(now.await.unwrap().unwrap().left_out, 2);
+}
+
+async fn what_is_there_all_the_same_keeps_a_job_from_being_done(rig: Rig) {
+    stored_connector(&rig.storage).await;
+    let ids = connected(&rig, &["a", "b"]).await;
+    let queued = start(&rig, &job(None)).await;
+    let jobs = &rig.storage;
+    jobs.take_bulk_revocation("one", LEASE).await.unwrap();
+    jobs.revoke(&workspace(), &ids[1], "OVER").await.unwrap();
+    let told = report(&rig, &queued, Progress::IsDone).await.unwrap();
+    assert_eq!(
+        (told.state, told.end_time),
+        (BulkRevocationState::Running, None)
+    );
+    assert!(taken_in_time(&rig, "two").await.is_some(), "it goes on");
+    jobs.revoke(&workspace(), &ids[0], "OVER").await.unwrap();
+    let done = report_of(&rig, &queued, "two", 0, Progress::IsDone).await;
+    assert_eq!(done.unwrap().state, BulkRevocationState::Done);
+}
+
+/// The job that is there to be taken as soon as the clock has gone on.
+async fn taken_in_time(rig: &Rig, holder: &str) -> Option<BulkRevocationId> {
+    for _ in 0..1000 {
+        let taken = rig.storage.take_bulk_revocation(holder, LEASE).await;
+        if let Some(job) = taken.unwrap() {
+            return Some(job.id);
+        }
+    }
+    None
 }
 
 async fn a_cancelled_job_stays_so(rig: Rig) {
@@ -206,7 +274,8 @@ async fn a_cancelled_job_stays_so(rig: Rig) {
         .await;
     let cancelled = cancelled.unwrap().unwrap();
     assert_eq!(cancelled.state, BulkRevocationState::Cancelled);
-    for progress in [Progress::GoesOn(LEASE), Progress::IsDone, Progress::LetsGo] {
+    let let_go = Progress::LetsGo(Duration::ZERO);
+    for progress in [Progress::GoesOn(LEASE), Progress::IsDone, let_go] {
         let told = report(&rig, &queued, progress).await.unwrap();
         assert_eq!(told.state, BulkRevocationState::Cancelled);
         assert_eq!(told.end_time, cancelled.end_time);

@@ -236,7 +236,7 @@ async fn a_process_to_be_killed() {
     let storage = Arc::new(open_storage(&config).await.expect("the database"));
     let keyring = Arc::new(read_keyring(&config).expect("the key"));
     let clock = Arc::new(SystemClock);
-    let audit = Audit::start(&config.audit, keyring, storage, clock).await;
+    let audit = Audit::start(&config.audit, keyring, storage, clock, catalogue()).await;
     let audit = Arc::new(audit.expect("a trail"));
     let mut callers = JoinSet::new();
     for _ in 0..8 {

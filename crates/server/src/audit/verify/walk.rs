@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use chrono::SecondsFormat;
 use tokend_model::ports::{AuditAnchor, AuditPlace};
 
 use super::{AuditFinding, AuditVerification};
@@ -131,7 +132,7 @@ impl<'s> Walk<'s> {
                 }
             };
             self.place = anchor.place;
-            let time = anchor.time.to_rfc3339();
+            let time = anchor.time.to_rfc3339_opts(SecondsFormat::Millis, true);
             let what = format!(
                 "the database knows of record {} from {time}, and {what}",
                 anchor.sequence
@@ -146,7 +147,7 @@ impl<'s> Walk<'s> {
         let missing = record.sequence - expected.sequence - unread;
         if missing > 0 {
             let what = format!(
-                "record {} follows {}: {missing} are missing",
+                "record {} follows {}: {missing} missing between them",
                 record.sequence,
                 expected.sequence - 1
             );

@@ -8,7 +8,7 @@ use tokend_model::{
     Timestamp, TokenAnswer, WorkspaceName,
     ports::{
         BulkRevocation, BulkRevocations, Counts, Housekeeping, Imported, NewBulkRevocation,
-        NewConnection, Progress, StagedImports, Statistics, StorageError,
+        NewConnection, Progress, Report, StagedImports, Statistics, StorageError,
     },
 };
 
@@ -152,7 +152,7 @@ impl BulkRevocations for Database {
         &self,
         _job: &BulkRevocation,
         _holder: &str,
-        _provider_failed: u64,
+        _report: Report,
         _progress: Progress,
     ) -> Result<Option<BulkRevocation>, StorageError> {
         Ok(None)
