@@ -151,8 +151,11 @@ async fn a_rotation_makes_one_key_and_lets_the_others_end() {
 async fn who_is_meant_has_to_be_plain_and_a_name_is_one_callers() {
     let home = with_keys().await;
     let add = ["callers", "add", "billing", "--workspace", "east"];
-    home.succeed(&add).await;
-    home.succeed(&add).await;
+    let first = home.succeed(&add).await;
+    assert!(!first.stderr.contains("rotate"), "{}", first.stderr);
+    let second = home.succeed(&add).await;
+    let told = "billing has 2 keys now; 'tokend callers rotate billing'";
+    assert!(second.stderr.contains(told), "{}", second.stderr);
     for (arguments, code, told) in [
         (&["rotate", "nobody"][..], 66, "nobody"),
         (&["remove", "nobody"], 66, "nobody"),

@@ -50,6 +50,7 @@ async fn what_is_stopped_gives_no_token_until_it_is_resumed() {
         "{}",
         stopped.stdout
     );
+    assert!(!stopped.stderr.contains("warning"), "{}", stopped.stderr);
     let refused = home.run(&["get", "simshared"]).await;
     assert_eq!(refused.code, 77, "{}", refused.stderr);
     let listed = home.succeed(&["suspensions"]).await;
@@ -72,10 +73,54 @@ async fn what_is_stopped_gives_no_token_until_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_stopped_and_resumed_what_and_why_is_on_record_and_a_misspelt_caller_is_told() {
+    let mut home = Home::new();
+    let _served = home.serve().await;
+    let nobody = ["suspend", "caller", "biling", "--comment", "a stolen key"];
+    let stopped = home.succeed(&nobody).await;
+    let warning = "no caller of the name 'biling' is known";
+    assert!(stopped.stderr.contains(warning), "{}", stopped.stderr);
+    let resume = ["resume", "caller", "biling"];
+    home.succeed(&resume).await;
+    assert_eq!(home.run(&resume).await.code, 66);
+
+    let list = ["audit", "list", "--action", "suspension", "--json"];
+    let listed = home.succeed(&list).await.json();
+    let listed = listed["events"].as_array().unwrap().iter();
+    let told: Vec<_> = listed
+        .map(|event| {
+            let details = &event["details"];
+            let texts = [&event["outcome"], &details["change"], &details["comment"]];
+            texts.map(|text| text.as_str().unwrap_or_default().to_owned())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["AUDIT_OUTCOME_SUCCEEDED", "resume", ""],
+            ["AUDIT_OUTCOME_SUCCEEDED", "suspend", "a stolen key"],
+        ]
+    );
+    // The database counts by the minute what did not succeed; the file has it at once.
+    let file = std::fs::read_to_string(home.path("tokend-audit.jsonl")).unwrap();
+    let unknown = file
+        .lines()
+        .find(|line| line.contains("SUSPENSION_NOT_FOUND"));
+    let unknown = unknown.unwrap().to_uppercase();
+    assert!(
+        unknown.contains("FAILED") && !unknown.contains("DENIED"),
+        "{unknown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_of_a_type_is_revoked_once_somebody_said_yes() {
     let (simulator, home, _served) = connected().await;
     let unasked = home.run(&["revoke-all", "simshared"]).await;
     assert_eq!(unasked.code, 2, "{}", unasked.stderr);
+    for part in ["the 1 connection of integration type", "--yes"] {
+        assert!(unasked.stderr.contains(part), "{}", unasked.stderr);
+    }
     assert_eq!(simulator.ledger().live_grants().len(), 1);
     let wait = ["revoke-all", "simshared", "--yes", "--wait", "--json"];
     let done = home.succeed(&wait).await.json();

@@ -79,7 +79,10 @@ async fn explaining_says_which_policy_decided_and_exits_with_3_if_it_is_no() {
             &["--connector", "users", "--user", "ada"],
             "billing may not vend-for-user (connector users, app user ada)",
         ),
-        (&["--action", "manage-connectors"], "may not manage-connectors"),
+        (
+            &["--action", "manage-connectors"],
+            "may not manage-connectors",
+        ),
         (
             &["--type", "strip"],
             "there is no integration type 'strip'; did you mean 'stripe'?",

@@ -22,6 +22,7 @@ mod midway;
 mod misuse;
 mod own_types;
 mod pages;
+mod pages_on_record;
 mod provider_down;
 mod return_urls;
 mod scopes;

@@ -190,7 +190,8 @@ async fn acts_are_listed_with_what_they_made_and_by_what_is_asked_for() {
             break;
         }
     }
-    assert_eq!(sequences.len(), 5, "{sequences:?}");
+    // Two accounts connected, and a set applied, with one definition.
+    assert_eq!(sequences.len(), 6, "{sequences:?}");
     assert!(sequences.is_sorted());
     for (request, count) in [
         (

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::{Connection, SqliteConnection};
 use tokend_api::v1::{self, BulkRevocationState};
 use tokend_client::Client;
 use tokend_server::config::Config;
@@ -147,6 +148,43 @@ async fn of_whom_the_provider_cannot_be_told_is_counted_and_ended_here() {
         refused(status, Code::FailedPrecondition, "NOT_CONNECTED");
     }
     tokend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_revoked_keeps_it_from_being_done() {
+    let tokend = start(Database::Sqlite, |_| {}).await;
+    import_many(&tokend, Class::Strict, "leaked", 5).await;
+    let accounts = tokend.simulator.ledger().live_grants().len();
+    change(&tokend, "UPDATE connections SET expiry = 'unread:' || expiry WHERE id = (SELECT MIN(id) FROM connections)").await;
+    let job = begin(&tokend, "leaked", "").await.unwrap();
+    let stuck = until(&tokend.operator, &job, |job| !job.obstacle.is_empty()).await;
+    assert_eq!(
+        (stuck.state(), stuck.revoked_count),
+        (BulkRevocationState::Running, 4)
+    );
+    assert!(stuck.obstacle.contains("tried again: 1"), "{stuck:?}");
+    assert_eq!(tokend.simulator.ledger().live_grants().len(), accounts - 4);
+
+    change(
+        &tokend,
+        "UPDATE connections SET expiry = SUBSTR(expiry, 8) WHERE expiry LIKE 'unread:%'",
+    )
+    .await;
+    let done = until(&tokend.operator, &job, |job| {
+        job.state() == BulkRevocationState::Done
+    })
+    .await;
+    assert_eq!((done.revoked_count, done.obstacle.as_str()), (5, ""));
+    assert_eq!(tokend.simulator.ledger().live_grants().len(), accounts - 5);
+    tokend.stop().await;
+}
+
+/// Changes rows of the database, as a restored or damaged one would have them.
+async fn change(tokend: &Tokend, statement: &'static str) {
+    let url = &tokend.config.database.url;
+    let mut database = SqliteConnection::connect(url).await.unwrap();
+    let changed = sqlx::query(statement).execute(&mut database).await;
+    assert_eq!(changed.unwrap().rows_affected(), 1, "{statement}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -196,9 +196,9 @@ async fn attacker() {
     let api_key = env::var(API_KEY).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let floods = abuse(port.parse().unwrap(), &trusted, &api_key, &stop);
-    let mut until_closed = Vec::new();
-    let closed = tokio::io::stdin().read_to_end(&mut until_closed);
-    closed.await.unwrap();
+    let until_closed = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    let closed = tokio::task::spawn_blocking(until_closed);
+    closed.await.unwrap().unwrap();
     stop.store(true, Ordering::Relaxed);
     let mut told = Vec::new();
     for (kind, flood) in floods {

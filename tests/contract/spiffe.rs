@@ -19,6 +19,7 @@ use tokend_api::v1::{
     GetConnectionRequest, ListConnectorsRequest, VendedConnection,
     admin_service_client::AdminServiceClient, connector_service_client::ConnectorServiceClient,
 };
+use tokend_client::Client;
 use tokend_server::{
     Callers, NewCaller, Server, add_caller,
     config::{Config, Spiffe},
@@ -124,6 +125,30 @@ impl Served {
 fn write_pair(config: &Config, served: &KeyedCertificate) {
     write(&config.grpc.tls_certificate_file, &served.certificate);
     write(&config.grpc.tls_private_key_file, &served.key);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_proves_itself_by_its_certificate() {
+    let served = Served::start(|_| {}).await;
+    let get = async |shown: &KeyedCertificate| {
+        let endpoint = format!("https://localhost:{}", served.port());
+        let client = Client::builder(endpoint)
+            .ca_certificate(served.authority.pem.as_str())
+            .client_certificate(&shown.certificate, &shown.key);
+        assert!(!format!("{client:?}").contains(&shown.key));
+        let client = client.connect().await.unwrap();
+        client
+            .get_connection("googlecalendar")
+            .await
+            .unwrap_err()
+            .code
+    };
+    let [billing, shop] =
+        [BILLING, "spiffe://acme.test/shop"].map(|id| served.acme.sign(&svid(&[id])));
+    // It may ask, and there is nothing.
+    assert_eq!(get(&billing).await, Code::NotFound);
+    assert_eq!(get(&shop).await, Code::PermissionDenied);
+    served.server.stop().await;
 }
 
 /// In one step, as mounted files change.

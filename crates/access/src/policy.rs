@@ -277,8 +277,8 @@ impl InForce {
     fn new(policies: PolicySet) -> Self {
         Self {
             policies,
-            decisions: Cache::builder()
-                .weigher(|key: &Box<[u8]>, decision: &Arc<Decision>| {
+            decisions: Cache::<Box<[u8]>, Arc<Decision>>::builder()
+                .weigher(|key, decision| {
                     u32::try_from(key.len() + decision.size()).unwrap_or(u32::MAX)
                 })
                 .max_capacity(REMEMBERED_DECISIONS)

@@ -1,7 +1,8 @@
 //! Callers that prove themselves by JWTs: which issuer a token claims to be of says who looks at it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokend_model::{Timestamp, ports::Clock};
 
 use crate::{
@@ -14,12 +15,16 @@ use crate::{
     verified_tokens::{TokenDigest, VerifiedTokens, digest_of},
 };
 
+/// Lines in the log a second about tokens that are not accepted: anybody can bring such, as often as they like.
+const LINES_A_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
 /// Authenticates callers by JWTs of OpenID Connect issuers and of Kubernetes clusters.
 pub struct TokenCallers {
     authorities: Vec<Authority>,
     by_issuer: HashMap<String, Vec<usize>>,
     clock: Arc<dyn Clock>,
     verified: VerifiedTokens<Arc<Caller>>,
+    lines: DefaultDirectRateLimiter,
 }
 
 /// Who vouches for callers.
@@ -67,19 +72,21 @@ impl TokenCallers {
             by_issuer,
             clock,
             verified: VerifiedTokens::new(),
+            lines: RateLimiter::direct(Quota::per_second(LINES_A_SECOND)),
         })
     }
 
     /// The caller that holds this token. Why one is not accepted is logged, and not said to whom brings it.
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Caller>, CallerRejection> {
-        check_length(token).map_err(|reason| refused(&reason))?;
+        check_length(token).map_err(|reason| self.refused(&reason, None))?;
         let digest = digest_of(&[token]);
         let now = self.clock.now();
         if let Some(caller) = self.verified.get(&digest, now) {
             return Ok(caller);
         }
         let proven = self.verify(token, &digest).await;
-        let Proven { caller, until } = proven.map_err(|reason| refused(&reason))?;
+        let Proven { caller, until } =
+            proven.map_err(|reason| self.refused(&reason, self.known_issuer(token)))?;
         let caller = Arc::new(caller);
         self.verified.insert(digest, caller.clone(), now, until);
         Ok(caller)
@@ -94,6 +101,26 @@ impl TokenCallers {
                 Authority::Cluster(cluster) => cluster.named(name),
             })
             .map(Arc::new)
+    }
+
+    /// Who a token says has issued it, if that is somebody trusted here: what strangers write is not for the log.
+    fn known_issuer(&self, token: &str) -> Option<&str> {
+        let jws = Jws::parse(token).ok()?;
+        let issuer = jws.claims.text("iss").ok()?;
+        let (known, _) = self.by_issuer.get_key_value(issuer)?;
+        Some(known)
+    }
+
+    /// What the caller is told; the operator's log has the reason.
+    fn refused(&self, reason: &TokenRejection, issuer: Option<&str>) -> CallerRejection {
+        if self.lines.check().is_ok() {
+            tracing::info!(%reason, issuer, "a caller's token is not accepted");
+        }
+        match reason {
+            TokenRejection::Expired | TokenRejection::TooOld => CallerRejection::TokenExpired,
+            reason if reason.is_transient() => CallerRejection::Unavailable,
+            _ => CallerRejection::TokenRefused,
+        }
     }
 
     async fn verify(&self, token: &str, digest: &TokenDigest) -> Result<Proven, TokenRejection> {
@@ -145,15 +172,5 @@ fn more_telling(one: TokenRejection, other: TokenRejection) -> TokenRejection {
         one
     } else {
         other
-    }
-}
-
-/// What the caller is told; the operator's log has the reason.
-fn refused(reason: &TokenRejection) -> CallerRejection {
-    tracing::info!(%reason, "a caller's token is not accepted");
-    match reason {
-        TokenRejection::Expired | TokenRejection::TooOld => CallerRejection::TokenExpired,
-        reason if reason.is_transient() => CallerRejection::Unavailable,
-        _ => CallerRejection::TokenRefused,
     }
 }

@@ -84,6 +84,29 @@ mod tests {
     }
 
     #[test]
+    fn who_may_not_is_led_to_the_policies_and_operators_to_keys() {
+        let mut error = Error::from(Status::permission_denied("no permission"));
+        error.reason = Some(ErrorReason::CallerNotAllowed);
+        let name = ("integrationType".to_owned(), "slack".to_owned());
+        error.metadata = [name].into();
+        let error = error.into();
+        let of_a_backend = of(&error, false).unwrap();
+        assert_eq!(
+            of_a_backend,
+            "'tokend policy explain --type slack' says why."
+        );
+        assert!(of(&error, true).unwrap().contains("--role operator"));
+    }
+
+    #[test]
+    fn an_untrusted_server_is_not_looked_for() {
+        let status = Status::unavailable("invalid peer certificate: UnknownIssuer");
+        let hint = of(&Error::from(status).into(), true).unwrap();
+        assert!(hint.contains("--ca-file"), "{hint}");
+        assert!(!hint.contains("tokend serve"), "{hint}");
+    }
+
+    #[test]
     fn a_delay_is_told_and_never_too_short() {
         let again = |milliseconds| {
             let mut error = Error::from(Status::resource_exhausted("used up"));

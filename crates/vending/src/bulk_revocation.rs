@@ -36,7 +36,7 @@ const AT_ONCE: usize = 12;
 const PASSES: usize = 3;
 
 /// What could not be revoked is tried again after so long.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// How often a report is tried again before it is left to the next holder.
 const REPORT_TRIES: usize = 6;

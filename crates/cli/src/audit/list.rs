@@ -81,7 +81,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let header = [
-        "SEQUENCE", "TIME", "ACTION", "OUTCOME", REASON, "CALLER", CREDENTIAL, USER, "WHAT", DETAILS,
+        "SEQUENCE", "TIME", "ACTION", "OUTCOME", REASON, "CALLER", CREDENTIAL, USER, "WHAT",
+        DETAILS,
     ];
     let more = !all.next_page_token.is_empty();
     let rows = all.events.into_iter().map(row);

@@ -11,7 +11,9 @@ pub(crate) enum NotConfirmed {
     )]
     NobodyToAsk,
     /// There is nobody to ask whether this is meant.
-    #[error("nothing was changed: {0}, and there is nobody to ask here; give --yes if that is meant")]
+    #[error(
+        "nothing was changed: {0}, and there is nobody to ask here; give --yes if that is meant"
+    )]
     NobodyToAskWhether(String),
     /// Whoever was asked said no.
     #[error("nothing was changed")]

@@ -162,7 +162,16 @@ async fn whatever_is_done_to_the_file_is_found() {
         line.replace(other_id.primary_key_id(), own_id.primary_key_id())
     };
     type Tamper<'t> = &'t dyn Fn(&mut Vec<String>);
-    let tampered: [(&str, Tamper<'_>, &str); 8] = [
+    let tampered: [(&str, Tamper<'_>, &str); 9] = [
+        (
+            "the hash before",
+            &|lines| {
+                let before: Record<'_> = serde_json::from_str(&lines[4]).expect("a record");
+                let before = before.previous_hash.to_string();
+                lines[4] = lines[4].replace(&before, &"0".repeat(before.len()));
+            },
+            "hash is wrong",
+        ),
         (
             "removed",
             &|lines| drop(lines.remove(4)),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Admin {
-    /// Lets everybody who is not kept out ask about itself, and about others whoever the policies permit it.
+    /// Lets everybody who is not stopped ask about itself, and about others whoever the policies permit it.
     pub(super) async fn admit_explanation(
         &self,
         request: &Request<v1::ExplainAccessRequest>,
@@ -25,7 +25,7 @@ impl Admin {
         let call = Arc::new(call.await?);
         let ask = Ask::new(Action::ExplainAccess, AuditAction::AccessExplain);
         let admitted = if is_about_itself(&call, request.get_ref()) {
-            admission.admit_unasked(&call, ask).await?
+            admission.admit_about_itself(&call, ask).await?
         } else {
             admission.admit(&call, ask).await?
         };

@@ -15,7 +15,20 @@ cases!(
     a_key_in_place_of_others_comes_with_their_end,
     removed_keys_are_gone,
     the_last_use_is_kept,
+    a_key_that_cannot_be_read_keeps_the_others_from_nothing,
 );
+
+async fn a_key_that_cannot_be_read_keeps_the_others_from_nothing(rig: Rig) {
+    let keys = ["a", "b"].map(|id| key(id, CallerRole::Backend, None));
+    for key in &keys {
+        ApiKeys::insert(&rig.storage, key).await.unwrap();
+    }
+    let newer = "UPDATE api_keys SET role = 'AUDITOR' WHERE key_id = 'a'";
+    sea_orm::ConnectionTrait::execute_unprepared(&rig.raw, newer)
+        .await
+        .unwrap();
+    assert_eq!(ApiKeys::list(&rig.storage).await.unwrap(), keys[1..]);
+}
 
 async fn keys_come_back_and_ids_are_unique(rig: Rig) {
     let keys = vec![

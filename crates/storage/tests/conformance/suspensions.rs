@@ -14,7 +14,34 @@ cases!(
     what_is_stopped_is_known_until_it_is_resumed,
     stopping_again_changes_nothing,
     a_workspace_has_no_say_in_another,
+    what_cannot_be_read_stops_its_workspace,
 );
+
+async fn what_cannot_be_read_stops_its_workspace(rig: Rig) {
+    let new = stop(
+        workspace(),
+        Suspendable::Caller("billing".to_owned()),
+        "why",
+    );
+    rig.storage.suspend(&new).await.unwrap();
+    let newer = "UPDATE suspensions SET kind = 'CONNECTOR'";
+    sea_orm::ConnectionTrait::execute_unprepared(&rig.raw, newer)
+        .await
+        .unwrap();
+    let new = stop(stranger(), Suspendable::Caller("shop".to_owned()), "why");
+    rig.storage.suspend(&new).await.unwrap();
+    let mut all = rig.storage.all_suspensions().await.unwrap();
+    all.sort_by_key(|it| it.workspace == stranger());
+    assert_eq!(
+        subjects(&all),
+        [
+            Suspendable::Workspace,
+            Suspendable::Caller("shop".to_owned())
+        ]
+    );
+    let listed = rig.storage.suspensions(&workspace()).await.unwrap();
+    assert!(listed[0].comment.contains("CONNECTOR"), "{listed:?}");
+}
 
 fn stop(workspace: WorkspaceName, subject: Suspendable, comment: &str) -> NewSuspension {
     NewSuspension {
