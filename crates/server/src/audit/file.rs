@@ -49,7 +49,7 @@ pub enum LinesError {
     #[error("another process appends to {}", .0.display())]
     Shared(PathBuf),
     /// There is something else in it, which is left as it is.
-    #[error("audit.file names a file that holds something else than an audit trail: {}", .0.display())]
+    #[error("{} holds something else than an audit trail, and is left as it is", .0.display())]
     NotOurs(PathBuf),
     /// The operating system's word.
     #[error(transparent)]

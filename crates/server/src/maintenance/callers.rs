@@ -431,7 +431,7 @@ mod tests {
         let east = record("east", CallerRole::Backend, 1);
         let west = record("west", CallerRole::Backend, 2);
         let operator = record("east", CallerRole::Operator, 3);
-        let all = vec![east.clone(), west.clone(), operator];
+        let all = vec![east.clone(), operator, west.clone()];
         let clashing = clashing_keys(&all);
         let status = |key| status(key, Timestamp::UNIX_EPOCH, &clashing);
         assert_eq!(
