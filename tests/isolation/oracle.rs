@@ -95,7 +95,11 @@ impl Oracle<'_> {
         let objection =
             |due: &dyn std::fmt::Debug| Some(format!("{refusal:?}, where {due:?} is due"));
         if let Some(must) = self.refused_at_the_door(seen) {
-            return if refusal == must {
+            // A stopped caller hears of that before its user is looked at.
+            let stopped = refusal == Refusal::Stopped
+                && must == Refusal::UserUnknown
+                && self.is_caller_stopped(seen);
+            return if refusal == must || stopped {
                 None
             } else {
                 objection(&must)
@@ -141,6 +145,10 @@ impl Oracle<'_> {
         let Some((workspace, caller)) = asker.caller else {
             return Some(Refusal::CallerUnknown);
         };
+        // The wall comes first: whose users another workspace knows is not said.
+        if workspace != asker.workspace {
+            return Some(Refusal::NotAllowed);
+        }
         let known = |token| match token {
             UserToken::Of(issuer, _) => self.issuers[issuer] == self.issuers[asker.workspace],
             UserToken::Forged(..) => false,
@@ -149,7 +157,7 @@ impl Oracle<'_> {
         if seen.for_user && !(speaks && asker.user.is_some_and(known)) {
             return Some(Refusal::UserUnknown);
         }
-        (workspace != asker.workspace).then_some(Refusal::NotAllowed)
+        None
     }
 
     /// Whether that holds of one of the switches which may stop this.
@@ -166,16 +174,18 @@ impl Oracle<'_> {
         })
     }
 
+    /// Whether the caller may be stopped.
+    fn is_caller_stopped(&self, seen: &Observation) -> bool {
+        let caller = seen.asker.caller.map(|(_, caller)| Stop::Caller(caller));
+        let timeline = caller.and_then(|stop| self.truth.stop(seen.asker.workspace, stop));
+        timeline.is_some_and(|states| states.during(seen.begun, seen.done).any(|it| *it))
+    }
+
     /// Whether the caller or the workspace may be stopped.
     fn is_ever_stopped(&self, seen: &Observation) -> bool {
-        let caller = seen.asker.caller.map(|(_, caller)| Stop::Caller(caller));
-        [Some(Stop::Workspace), caller]
-            .into_iter()
-            .flatten()
-            .any(|stop| {
-                let timeline = self.truth.stop(seen.asker.workspace, stop);
-                timeline.is_some_and(|states| states.during(seen.begun, seen.done).any(|it| *it))
-            })
+        let timeline = self.truth.stop(seen.asker.workspace, Stop::Workspace);
+        self.is_caller_stopped(seen)
+            || timeline.is_some_and(|states| states.during(seen.begun, seen.done).any(|it| *it))
     }
 }
 

@@ -47,7 +47,7 @@ impl LookedAt {
             Value::Array(parts) => parts.iter().for_each(|part| self.look_through(part, false)),
             Value::Object(parts) => {
                 if let Some(attribute) = parts.get("attr") {
-                    self.attribute(attribute.as_str());
+                    self.attribute(attribute);
                 }
                 let whole_context = parts.get("Var").is_some_and(|name| name == "context");
                 if whole_context && !accessed {
@@ -62,13 +62,17 @@ impl LookedAt {
         }
     }
 
-    fn attribute(&mut self, name: Option<&str>) {
+    /// A name, or with `has` a path of names.
+    fn attribute(&mut self, name: &Value) {
         match name {
-            Some("scopes") => self.scopes = true,
-            Some("app_user") => self.app_user = true,
-            Some("label") => self.label = true,
-            Some(_) => {}
-            None => *self = Self::everything(),
+            Value::Array(path) => path.iter().for_each(|name| self.attribute(name)),
+            Value::String(name) => match name.as_str() {
+                "scopes" => self.scopes = true,
+                "app_user" => self.app_user = true,
+                "label" => self.label = true,
+                _ => {}
+            },
+            _ => *self = Self::everything(),
         }
     }
 }
