@@ -141,6 +141,8 @@ fn secret_looking_fields_are_marked() {
         "client_secret_set",
         "token_header",
         "token_scheme",
+        // Keyed: says nothing of the token to whoever lacks the key.
+        "token_fingerprint",
     ];
     // Which token is meant, not the token.
     let names_of_tokens = [

@@ -32,6 +32,7 @@ impl World {
         config.database.url = format!("sqlite:{}?mode=rwc", database.display());
         config.keys.file = home.path().join("tokend.key");
         config.journal.directory = home.path().join("journal");
+        config.audit.file = home.path().join("audit.jsonl");
         config.deployment.file = home.path().join("tokend.deployment");
         config.oauth.ca_file = home.path().join("authority.pem");
         config.oauth.proxy_url = proxy.url;
